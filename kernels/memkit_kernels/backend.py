@@ -1,0 +1,120 @@
+"""Which backend an operation runs on: chosen by rules that are written here, reported, and refused rather than guessed.
+
+    "torch"   the operation's reference: right everywhere, its intermediate results in memory
+    "triton"  the operation's kernel: tensors on a GPU, or on a CPU under Triton's interpreter (for tests, about a
+              thousand times slower); BackendUnavailable where it cannot run
+    "auto"    triton on a GPU, torch on a CPU. Where a GPU's kernel cannot run this is a fall-back to torch: with a
+              BackendWarning, or, if `strict`, an error. On a CPU torch is the right choice and no fall-back.
+
+Does not know what any operation computes.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Literal
+
+import torch
+
+Backend = Literal["auto", "triton", "torch"]
+
+OLDEST_GPU = (8, 0)  # Ampere, the first with bf16 matrix units; Triton supports nothing older
+
+
+class BackendUnavailable(RuntimeError):
+    """The backend that was asked for cannot run here. Its text says why and what to do."""
+
+
+class BackendWarning(RuntimeWarning):
+    """A GPU operation fell back to its torch reference: right, but slower and with more memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """One call of an operation: what it ran on, and by which rule."""
+
+    operation: str
+    backend: Literal["triton", "torch"]
+    reason: str
+
+
+_reports: ContextVar[tuple[list[Ran], ...]] = ContextVar("_reports", default=())
+
+
+@contextmanager
+def report() -> Iterator[list[Ran]]:
+    """The list that every operation called inside the block adds its `Ran` to, oldest first.
+
+    Blocks nest, and each sees all calls inside it. Threads and tasks see their own calls only.
+    """
+    ran: list[Ran] = []
+    token = _reports.set((*_reports.get(), ran))
+    try:
+        yield ran
+    finally:
+        _reports.reset(token)
+
+
+def choose(
+    operation: str,
+    *,
+    backend: Backend,
+    strict: bool,
+    device: torch.device,
+    dtype: torch.dtype,
+    dtypes: frozenset[torch.dtype],
+) -> Literal["triton", "torch"]:
+    """The backend to run on, already reported. `dtypes` are those that the operation's kernel takes.
+
+    BackendUnavailable where "triton" was asked for, or `strict` demands it, and it cannot run.
+    """
+    if backend == "torch":
+        return _chosen(operation, "torch", "asked for")
+    if backend == "auto" and device.type == "cpu":
+        return _chosen(operation, "torch", "tensors on a CPU")
+    obstacle = _obstacle(device, dtype, dtypes)
+    if obstacle is None:
+        return _chosen(operation, "triton", "asked for" if backend == "triton" else f"tensors on {device.type}")
+    if backend == "triton" or strict:
+        raise BackendUnavailable(f'{operation} cannot run on triton: {obstacle}; or pass backend="torch"')
+    warnings.warn(f"{operation} fell back to torch: {obstacle}", BackendWarning, stacklevel=4)
+    return _chosen(operation, "torch", obstacle)
+
+
+def interpreted() -> bool:
+    """Whether Triton's kernels run in its interpreter. Imports triton.
+
+    Read from triton's own library, which was built one way or the other when triton was first imported: the
+    environment may have changed since.
+    """
+    import triton  # an optional library that this module is not about
+
+    return not isinstance(triton.language.sum, triton.JITFunction)
+
+
+def _chosen(operation: str, backend: Literal["triton", "torch"], reason: str) -> Literal["triton", "torch"]:
+    for ran in _reports.get():
+        ran.append(Ran(operation=operation, backend=backend, reason=reason))
+    return backend
+
+
+def _obstacle(device: torch.device, dtype: torch.dtype, dtypes: frozenset[torch.dtype]) -> str | None:
+    """Why a kernel cannot run on such tensors, with the remedy, or None."""
+    if dtype not in dtypes:
+        return f"its kernel takes {', '.join(sorted(map(str, dtypes)))}, not {dtype}"
+    if device.type not in ("cpu", "cuda"):
+        return f"triton has no support here for {device.type} tensors; move them to a CUDA device"
+    if find_spec("triton") is None:
+        return "triton is not installed; pip install triton"
+    if interpreted():
+        if dtype == torch.bfloat16:  # measured on 3.6 and 3.9: errors of 1e10 where the result is about 10
+            return "triton's interpreter computes bfloat16 products wrongly; use float16 or float32"
+        return None
+    if device.type == "cpu":
+        return "tensors on a CPU need TRITON_INTERPRET=1 in the environment before triton is first imported"
+    if torch.cuda.get_device_capability(device) < OLDEST_GPU:
+        return f"it needs a GPU of compute capability {OLDEST_GPU[0]}.{OLDEST_GPU[1]} or newer"
+    return None

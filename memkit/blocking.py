@@ -1,0 +1,66 @@
+"""The blocking face of coroutines: how `Memory` calls the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from memkit.errors import ClosedError, SpaceError, StoreError
+from memkit.offload import looped
+
+T = TypeVar("T")
+
+
+class NeedsLoop(Exception):
+    """Raised by logic that cannot go on without an event loop. `Blocking` then starts it again on one."""
+
+
+class Blocking:
+    """Runs coroutines for callers that block, also inside notebooks and running loops.
+
+    A coroutine is first stepped in the caller's thread: what needs no network, which is most of memkit's work, then
+    costs no change of thread (0.2 ms). If it has to wait for a network after all it is started again on an event loop
+    in a thread that is made for it. So what is run here must do no harm when its beginning runs twice: the engine reads and
+    computes first, and commits under a cursor.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    def run(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The result of the coroutine that `make` returns."""
+        if not looped():
+            attempt = make()
+            try:
+                attempt.send(None)
+            except StopIteration as done:
+                result: T = done.value
+                return result
+            except (StoreError, SpaceError, ClosedError):
+                raise  # from local work: a loop would change nothing
+            except Exception:  # noqa: BLE001  whatever waits fails in its own way without a loop; on the loop the true error comes
+                pass
+            finally:
+                attempt.close()
+        return asyncio.run_coroutine_threadsafe(make(), self._running()).result()
+
+    def close(self) -> None:
+        """Stop the thread, if there is one."""
+        with self._lock:
+            self._closed = True
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._loop = None
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._closed:
+                raise ClosedError("the memory is closed; open it again to use it")
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="memkit", daemon=True).start()
+            return self._loop

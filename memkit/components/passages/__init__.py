@@ -1,0 +1,175 @@
+"""What was said, found by words and by meaning: the component that every memory has unless told otherwise.
+
+Turns stay turns; documents, and turns too long to be one, are split at sentence borders. `score` has the formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from memkit.components.passages import score
+from memkit.components.passages.ranking import Names, Ranking, fold
+from memkit.components.passages.split import split
+from memkit.offload import offload
+from memkit.values import Cue, Draft, Event, Hit, Record
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from memkit.ports import Shelf, View
+
+LONGEST_TURN = 4_000  # characters: a longer turn is split as a document is
+CANDIDATES = 200  # rows by words, and as many by meaning, that are scored in full
+FLOOR_WORDS, FLOOR = 0.10, 0.20  # of the best hit, without and with vectors: below it nothing was found
+SPARE = 4  # rows fetched beyond k: some turn out to repeat others
+_MONTHS = (
+    "January February March April May June July August September October November December"
+).split()  # not strftime: the words of a row must not depend on the machine's language
+
+
+class Passages:
+    """Remembers every turn as it was said and every document in passages; recalls them by words and meaning.
+
+    `passage` is the length that documents are split to, in characters. `floor` (0 to 1) is the score
+    that the best hit must reach for anything to be found at all; the default was measured with MiniLM vectors (0.20) and
+    with words alone (0.10).
+    """
+
+    name = "passages"
+
+    def __init__(self, *, passage: int = 1_000, floor: float | None = None) -> None:
+        if passage < 100:
+            raise ValueError(f"passage is {passage} characters; fewer than 100 say too little to be found")
+        self._passage = passage
+        self._floor = floor
+        self._around: WeakKeyDictionary[Shelf, score.Surroundings] = WeakKeyDictionary()
+
+    async def absorb(self, events: Sequence[Event], view: View, /) -> Draft:
+        """See `memkit.ports.Component.absorb`."""
+        return Draft(tuple(record for event in events for record in self._rows(event)))
+
+    async def recall(self, cue: Cue, view: View, /) -> list[Hit]:
+        """See `memkit.ports.Component.recall`."""
+        shelf = await view.shelf()
+        if not shelf.size:
+            return []
+        names = Names.of(tuple(shelf.authors))
+        vector = cue.vector
+        if vector is None and view.space is not None:
+            vector = (await view.embed([names.in_first_person(cue.text)], query=True))[0]
+        ranking = await offload(self._rank, cue, shelf, names.named_in(cue.text), vector)
+        return await self._hits(cue, view, shelf, ranking)
+
+    def _rows(self, event: Event) -> list[Record]:
+        whole = event.kind != "document" and len(event.text) <= LONGEST_TURN
+        spans = [(0, len(event.text))] if whole else split(event.text, limit=self._passage)
+        return [_row(event, start, end) for start, end in spans]
+
+    def _rank(self, cue: Cue, shelf: Shelf, named: Sequence[int], vector: NDArray[np.float32] | None) -> Ranking:
+        """Every row that could be a hit, best first."""
+        around = self._around.get(shelf)
+        if around is None:
+            around = self._around[shelf] = score.surroundings(shelf)
+        mask = shelf.admitted(cue.where)
+        postings = shelf.postings(cue.text)
+        words = score.words(postings, around, shelf.size)
+        factor = score.others(shelf, named)
+        own = words if factor is None else words * factor
+        rows = score.best(own if mask is None else np.where(mask, own, 0), CANDIDATES)
+        meaning = None
+        if vector is not None:
+            near, _ = shelf.nearest(vector, max(CANDIDATES, cue.k), mask)
+            rows = np.union1d(rows, near)
+            meaning = np.maximum(shelf.similarity(vector, rows), 0)
+        both = words[rows]
+        if meaning is not None:
+            both = (both + meaning) / 2 if len(postings.terms) else meaning
+        if factor is not None:
+            both = both * factor[rows]
+        order = np.argsort(-both, kind="stable")
+        return Ranking(
+            rows=rows[order],
+            scores=both[order],
+            words=words[rows][order],
+            meaning=None if meaning is None else meaning[order],
+            named=None if factor is None else factor[rows][order] == 1,
+            mask=mask,
+            postings=postings,
+        )
+
+    async def _hits(self, cue: Cue, view: View, shelf: Shelf, ranking: Ranking) -> list[Hit]:
+        """The best `cue.k` of the ranking, without repetitions, with their neighbours."""
+        if cue.floor is not None:
+            count = int((ranking.scores >= cue.floor).sum())
+        else:
+            least = self._floor if self._floor is not None else FLOOR_WORDS if ranking.meaning is None else FLOOR
+            count = len(ranking.rows) if len(ranking.rows) and ranking.scores[0] >= least else 0
+        chosen: list[tuple[int, Record, int]] = []
+        start = 0
+        while start < count and len(chosen) < cue.k:
+            stop = min(count, start + cue.k - len(chosen) + SPARE)
+            found = await view.records(shelf.id[ranking.rows[start:stop]].tolist())
+            by_id = {record.id: record for record in found}  # one may be gone: forgotten a moment ago
+            for place in range(start, stop):
+                record = by_id.get(int(shelf.id[ranking.rows[place]]))
+                if record is not None:
+                    fold(chosen, place, record, cue.k)
+            start = stop
+        beside = await self._beside(cue, view, shelf, ranking, [place for place, _, _ in chosen])
+        return [
+            Hit(
+                record=record,
+                score=float(min(ranking.scores[place], 1)),
+                why=ranking.why(place, repeats),
+                before=beside[place][0],
+                after=beside[place][1],
+            )
+            for place, record, repeats in chosen
+        ]
+
+    async def _beside(
+        self, cue: Cue, view: View, shelf: Shelf, ranking: Ranking, places: Sequence[int]
+    ) -> dict[int, tuple[tuple[Record, ...], tuple[Record, ...]]]:
+        """The rows before and after each hit that the filter admits, in the order they were said."""
+        if not cue.neighbours or not places:
+            return {place: ((), ()) for place in places}
+        wanted: dict[int, tuple[list[int], list[int]]] = {}
+        for place in places:
+            sides: tuple[list[int], list[int]] = ([], [])
+            for side, rows in enumerate(sides):
+                row = int(ranking.rows[place])
+                for _ in range(cue.neighbours):
+                    row = int(shelf.beside(np.array([row]))[side][0])
+                    if row < 0:
+                        break
+                    if ranking.mask is None or ranking.mask[row]:
+                        rows.append(int(shelf.id[row]))
+            wanted[place] = (sides[0][::-1], sides[1])
+        ids = sorted({id for sides in wanted.values() for side in sides for id in side})
+        records = {record.id: record for record in await view.records(ids)}
+        return {
+            place: (
+                tuple(records[id] for id in before if id in records),
+                tuple(records[id] for id in after if id in records),
+            )
+            for place, (before, after) in wanted.items()
+        }
+
+
+def _row(event: Event, start: int, end: int) -> Record:
+    """A passage. Its vector is of the text alone, with title and caption: a date or a speaker's name in front of it
+    made MiniLM worse. Its words have the date as well, so that "8 May" finds what was said that day."""
+    record = Record.of(event, Passages.name, start=start, end=end)
+    title, caption = (event.metadata.get(name) for name in ("title", "caption"))
+    shown = record.text
+    if isinstance(caption, str) and caption:
+        shown = f"{shown} ({caption})"
+    if isinstance(title, str) and title:
+        shown = f"{title}\n{shown}"
+    date = f"{event.at.day} {_MONTHS[event.at.month - 1]} {event.at.year}"
+    return replace(record, index=None if shown == record.text else shown, words=f"{date} {shown}")

@@ -1,0 +1,281 @@
+"""From the journal to the rows, and from the rows to hits: what all components have in common.
+
+The engine knows components by their protocol only. Nothing that it commits is ever half done: a component's draft and its
+cursor go in together, and whatever fails on the way is simply tried again from the same place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from memkit.blocking import NeedsLoop
+from memkit.errors import AbsorbError, ClosedError, ModelError, SpaceError, StoreError
+from memkit.offload import looped, offload, settled, together
+from memkit.ports import Component, Embedder, Progress, Shelf, Store
+from memkit.values import Cue, Deferred, Draft, Event, Hit, Record, Space, Where
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+BATCH = 256  # events shown to a component at once
+PAUSES = (0.2, 1.0)  # seconds before the second and the third attempt; then the event is deferred
+RRF_K = 60  # damps the top ranks when lists are fused (Cormack et al., SIGIR 2009)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredView:
+    """`memkit.ports.View` of one component in one scope."""
+
+    store: Store
+    component: str
+    where: Where
+    embedder: Embedder | None
+
+    @property
+    def space(self) -> Space | None:
+        """See `memkit.ports.View.space`."""
+        return None if self.embedder is None else self.embedder.space
+
+    async def embed(self, texts: Sequence[str], /, *, query: bool = False) -> NDArray[np.float32]:
+        """See `memkit.ports.View.embed`."""
+        if self.embedder is None:
+            raise ModelError("this memory has no embedder; open it with embedder=…")
+        return await self.embedder.embed(texts, query=query)
+
+    async def shelf(self) -> Shelf:
+        """See `memkit.ports.View.shelf`."""
+        return await offload(self.store.derived.shelf, self.component, self.where, self.space)
+
+    async def records(self, ids: Sequence[int], /) -> list[Record]:
+        """See `memkit.ports.View.records`."""
+        return await offload(self.store.derived.records, self.component, self.where, ids)
+
+
+class Engine:
+    """Keeps components up to date with the journal and asks them. `pauses` are the waits between attempts, seconds."""
+
+    def __init__(
+        self,
+        store: Store,
+        components: Sequence[Component],
+        embedder: Embedder | None,
+        *,
+        pauses: Sequence[float] = PAUSES,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.store = store
+        self.components = {component.name: component for component in components}
+        self.embedder = embedder
+        self.clock = clock
+        self._pauses = pauses
+        self._lock = Lock()
+        self._busy: dict[tuple[str, str], Future[None]] = {}
+
+    @property
+    def space(self) -> Space | None:
+        """The space that vectors are made in."""
+        return None if self.embedder is None else self.embedder.space
+
+    async def catch_up(self, where: Where) -> None:
+        """Let every component absorb what it has not seen yet in the scope."""
+        names = tuple(self.components)
+        standing = await offload(self.store.derived.progress, where, names)
+        late = [
+            self._follow(namespace, self.components[name])
+            for namespace, progress in standing.items()
+            for name in names
+            if progress.cursors[name] < progress.head
+        ]
+        await together(late)
+
+    async def recall(self, cue: Cue) -> list[Hit]:
+        """The hits of all components, fused, best first, at most `cue.k`. What is not absorbed yet is not found."""
+        lists = await together([
+            component.recall(cue, self._view(name, cue.where)) for name, component in self.components.items()
+        ])
+        found = list(lists[0]) if len(lists) == 1 else fuse(lists)
+        return found[: cue.k]
+
+    async def retry(self, where: Where | None) -> None:
+        """Try every deferred event in scope once more."""
+        for entry in await offload(self.store.upkeep.deferred, where):
+            component = self.components.get(entry.component)
+            if component is None:
+                continue  # it waits for a memory that has this component
+            event = await self._event(entry)
+            if event is None:
+                continue
+            try:
+                draft = await self._draft(entry.namespace, component, [event])
+            except Exception as e:  # noqa: BLE001  a component may fail in any way: that is what the queue is for
+                self._pass_on(e)
+                again = replace(entry, attempts=entry.attempts + 1, error=_told(e), at=self.clock())
+                await offload(self.store.upkeep.failed_again, again)
+            else:
+                await offload(self.store.upkeep.retry, entry, draft, self.space)
+
+    async def embed_missing(self, embedder: Embedder, progress: Callable[[int], None] = lambda count: None) -> None:
+        """Give every row that wants a vector one in the embedder's space. Can be stopped and called again at any time."""
+        after = 0
+        while rows := await offload(self.store.spaces.missing, embedder.space, BATCH, after=after):
+            vectors = await embedder.embed([text for _, text in rows], query=False)
+            await offload(self.store.spaces.fill, embedder.space, dict(zip([id for id, _ in rows], vectors, strict=True)))
+            after = rows[-1][0]
+            progress(len(rows))
+
+    def _view(self, name: str, where: Where) -> StoredView:
+        return StoredView(self.store, name, Where(namespace=where.namespace, below=where.below), self.embedder)
+
+    async def _follow(self, namespace: str, component: Component) -> None:
+        """Bring one component to the head of one namespace."""
+        async with self._alone(namespace, component.name):
+            where = Where(namespace=namespace)
+            while True:
+                standing = await offload(self.store.derived.progress, where, (component.name,))
+                progress = standing.get(namespace, Progress(head=0, cursors={component.name: 0}))
+                since = progress.cursors[component.name]
+                if since >= progress.head:
+                    return
+                events = await offload(self.store.journal.read, where, after=since, limit=BATCH)
+                if not events:
+                    return
+                await self._absorb(namespace, component, events, since)
+
+    async def _absorb(self, namespace: str, component: Component, events: Sequence[Event], since: int) -> None:
+        """Absorb and commit these events together or, when that fails, one by one."""
+        try:
+            draft = await self._draft(namespace, component, events)
+            await self._commit(namespace, component, draft, since, events[-1].position)
+        except Exception as e:  # noqa: BLE001  see `retry`
+            self._pass_on(e)
+            if len(events) == 1:
+                await self._insist(namespace, component, events[0], since, e)
+                return
+            for event in events:
+                await self._absorb(namespace, component, [event], since)
+                since = event.position
+
+    async def _insist(self, namespace: str, component: Component, event: Event, since: int, error: Exception) -> None:
+        """Try one event again after a while, and again; then put it on the deferred queue and go on behind it."""
+        for seconds in self._pauses:
+            await asyncio.sleep(seconds)
+            try:
+                draft = await self._draft(namespace, component, [event])
+                await self._commit(namespace, component, draft, since, event.position)
+                return
+            except Exception as e:  # noqa: BLE001  see `retry`
+                self._pass_on(e)
+                error = e
+        entry = Deferred(
+            namespace=namespace,
+            component=component.name,
+            event=event.id,
+            error=_told(error),
+            attempts=1 + len(self._pauses),
+            at=self.clock(),
+        )
+        if await self._there(event):  # else it was forgotten meanwhile: nothing is left to defer
+            await self._commit(namespace, component, Draft(), since, event.position, failed=[entry])
+
+    async def _draft(self, namespace: str, component: Component, events: Sequence[Event]) -> Draft:
+        """What the component makes of the events, checked, with vectors."""
+        draft = await component.absorb(events, self._view(component.name, Where(namespace=namespace)))
+        for record in draft.records:
+            _check(record, namespace, component.name)
+        bare = [n for n, record in enumerate(draft.records) if record.embed and record.vector is None]
+        if self.embedder is None or not bare:
+            return draft
+        records = list(draft.records)
+        vectors = await self.embedder.embed([records[n].embedded for n in bare], query=False)
+        for n, vector in zip(bare, vectors, strict=True):
+            records[n] = replace(records[n], vector=vector)
+        return Draft(tuple(records))
+
+    async def _commit(
+        self,
+        namespace: str,
+        component: Component,
+        draft: Draft,
+        since: int,
+        upto: int,
+        failed: Sequence[Deferred] = (),
+    ) -> None:
+        await offload(
+            self.store.derived.commit,
+            namespace,
+            component.name,
+            draft,
+            self.space,
+            since=since,
+            upto=upto,
+            failed=failed,
+        )  # False: another process was quicker, and the next look at the cursor shows it
+
+    async def _event(self, entry: Deferred) -> Event | None:
+        where = Where(namespace=entry.namespace, ids=frozenset({entry.event}))
+        found = await offload(self.store.journal.read, where)
+        return found[0] if found else None
+
+    async def _there(self, event: Event) -> bool:
+        where = Where(namespace=event.namespace, ids=frozenset({event.id}))
+        return bool(await offload(self.store.journal.read, where))
+
+    @staticmethod
+    def _pass_on(error: Exception) -> None:
+        """Raise what is not the event's fault: the database's trouble, and the lack of a loop to wait on."""
+        if isinstance(error, (StoreError, SpaceError, ClosedError, NeedsLoop)):
+            raise error
+        if not looped():
+            raise NeedsLoop from error
+
+    @asynccontextmanager
+    async def _alone(self, namespace: str, component: str) -> AsyncIterator[None]:
+        """One at a time in this process: the rest wait, and find the work done. Other processes are kept out by the
+        cursor, at the price of work done twice."""
+        key = (namespace, component)
+        while True:
+            with self._lock:
+                other = self._busy.get(key)
+                if other is None:
+                    mine = self._busy[key] = Future()
+                    break
+            await settled(other)
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._busy[key]
+            mine.set_result(None)
+
+
+def fuse(lists: Sequence[Sequence[Hit]]) -> list[Hit]:
+    """One list of several components' hits by reciprocal rank (Cormack et al., SIGIR 2009), scaled so that a
+    component's first hit has 1. The scores of different components say different things, so ranks are compared."""
+    fused = [
+        replace(hit, score=(RRF_K + 1) / (RRF_K + rank), why={**hit.why, "own score": hit.score, "own rank": rank})
+        for hits in lists
+        for rank, hit in enumerate(hits, start=1)
+    ]
+    return sorted(fused, key=lambda hit: -hit.score)  # stable: at equal ranks the first component goes first
+
+
+def _check(record: Record, namespace: str, component: str) -> None:
+    if record.namespace != namespace or record.component != component:
+        raise AbsorbError(
+            f"component {component} drafted a row for {record.component} in namespace {record.namespace!r}; "
+            f"it may only write its own rows in {namespace!r}"
+        )
+    if not record.sources:
+        raise AbsorbError(f"component {component} drafted a row without a source: nothing could ever forget it")
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,247 @@
+"""What `add` accepts, and how it becomes events. Everything is checked here, before anything is written."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from memkit.values import Document, Event, Json, Metadata, utc
+
+LONGEST = 64_000_000  # characters of one event: a library of a thousand books; beyond it something went wrong
+_LONGEST_NAME = 1_000  # characters of a session, author, role, kind or key
+
+
+@runtime_checkable
+class _PageLike(Protocol):
+    """A langchain-core Document, known by its shape: importing langchain to ask would cost a second."""
+
+    page_content: str
+    metadata: dict[str, Json]
+
+
+@runtime_checkable
+class _MessageLike(Protocol):
+    """A langchain-core message, known by its shape."""
+
+    type: str
+    content: str | list[str | dict[str, Json]]
+
+
+Addable = str | Mapping[str, object] | Document | Event | _PageLike | _MessageLike
+
+_ROLES = {"human": "user", "ai": "assistant"}  # langchain's names for what every chat API calls otherwise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What the caller of `add` said of all the events at once. None: not said."""
+
+    namespace: str
+    recorded: datetime
+    session: str | None = None
+    role: str | None = None
+    author: str | None = None
+    kind: str | None = None
+    at: datetime | None = None
+    key: str | None = None
+    metadata: Metadata | None = None
+
+
+def is_one(what: object) -> bool:
+    """Whether `what` is a single thing to add rather than several."""
+    return isinstance(what, (str, Mapping, Document, Event, _PageLike, _MessageLike))
+
+
+def to_events(items: Iterable[Addable], given: Given, *, first: int = 0) -> Iterator[Event]:
+    """An event for each item, checked. Errors name the item by its number, counted from `first`."""
+    for number, item in enumerate(items, start=first):
+        try:
+            event = to_event(item, given)
+            check(event)
+        except (TypeError, ValueError) as e:
+            raise type(e)(f"item {number}: {e}") from None
+        yield event
+
+
+def to_event(item: Addable, given: Given) -> Event:
+    """One event. What the item says of itself goes before what was said of all."""
+    if isinstance(item, Event):
+        return item
+    if isinstance(item, str):
+        return _event(item, given, kind="turn", role="user")
+    if isinstance(item, Document):
+        title = {} if item.title is None else {"title": item.title}
+        return _event(item.text, given, kind="document", metadata={**title, **item.metadata})
+    if isinstance(item, Mapping):
+        return _from_message(item, given)
+    if isinstance(item, _PageLike):
+        return _event(item.page_content, given, kind="document", metadata=item.metadata)
+    if isinstance(item, _MessageLike):
+        return _event(_text_of(item.content), given, kind="turn", role=_ROLES.get(item.type, item.type))
+    raise TypeError(
+        f"cannot add a {type(item).__name__}; add a text, a message such as {{'role': 'user', 'content': '…'}}, "
+        "a Document, an Event, or a list of these"
+    )
+
+
+def check(event: Event) -> None:
+    """Raise ValueError or TypeError when the event cannot be stored or found again."""
+    _check_text(event.text, "the text")
+    if not event.text.strip():
+        raise ValueError("the text is empty; there is nothing to remember")
+    if len(event.text) > LONGEST:
+        raise ValueError(f"the text has {len(event.text)} characters; at most {LONGEST} fit in one event: split it")
+    for name in ("session", "role", "author", "kind", "key", "id"):
+        value = getattr(event, name)
+        if value is not None:
+            _check_text(value, name)
+            if not value or len(value) > _LONGEST_NAME:
+                raise ValueError(f"{name} has {len(value)} characters; it needs 1 to {_LONGEST_NAME}")
+    check_namespace(event.namespace)
+    if event.at.tzinfo is None or event.recorded.tzinfo is None:
+        raise ValueError("the times of an event need a time zone")
+    _check_json(event.metadata, "metadata")
+
+
+def check_namespace(path: str) -> str:
+    """The namespace itself, or ValueError: names between slashes, none of them empty, without control characters."""
+    _check_text(path, "namespace")
+    if not path or path.startswith("/") or path.endswith("/") or "//" in path:
+        raise ValueError(f"namespace {path!r} is not a path such as 'acme/ana': names between single slashes")
+    if len(path) > _LONGEST_NAME:
+        raise ValueError(f"the namespace has {len(path)} characters; at most {_LONGEST_NAME} are allowed")
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in path):
+        raise ValueError(f"namespace {path!r} holds a control character")
+    return path
+
+
+def new_id() -> str:
+    """32 hexadecimal digits, unique everywhere, later ones greater: 48 bits of clock (ms), 80 of chance."""
+    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
+
+
+def _event(
+    text: str, given: Given, *, kind: str, role: str | None = None, author: str | None = None, metadata: Metadata = {}
+) -> Event:
+    return Event(
+        id=new_id(),
+        namespace=given.namespace,
+        text=text,
+        at=given.at or given.recorded,
+        recorded=given.recorded,
+        kind=given.kind or kind,
+        role=given.role or role,
+        author=given.author or author,
+        session=given.session,
+        key=given.key,
+        metadata={**metadata, **(given.metadata or {})} if metadata or given.metadata else {},
+    )
+
+
+_MESSAGE = frozenset({"role", "content", "name", "author", "session", "at", "key", "kind", "metadata"})
+
+
+def _from_message(message: Mapping[str, object], given: Given) -> Event:
+    unknown = sorted(str(name) for name in message if name not in _MESSAGE)
+    if unknown:
+        raise ValueError(f"a message has no {', '.join(unknown)}; it has {', '.join(sorted(_MESSAGE))}")
+    if "content" not in message:
+        raise ValueError("a message needs 'content'")
+    said = {name: message[name] for name in ("role", "session", "kind", "key") if message.get(name) is not None}
+    for name, value in said.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{name} is a {type(value).__name__}; it must be a text")
+    at, metadata, author = message.get("at"), message.get("metadata"), message.get("author", message.get("name"))
+    if at is not None and not isinstance(at, (str, datetime)):
+        raise TypeError(f"at is a {type(at).__name__}; it must be a datetime or an ISO 8601 text")
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata is a {type(metadata).__name__}; it must be a dict")
+    if author is not None and not isinstance(author, str):
+        raise TypeError(f"author is a {type(author).__name__}; it must be a text")
+    own = replace(given, **said, **({} if at is None else {"at": utc(at)}))  # type: ignore[arg-type]
+    return _event(_text_of(message["content"]), own, kind="turn", role="user", author=author, metadata=metadata or {})
+
+
+def _text_of(content: object) -> str:
+    """The text of a chat message: a text, or the text parts of a list of parts."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Sequence):
+        parts = [part if isinstance(part, str) else part.get("text") for part in content if isinstance(part, (str, Mapping))]
+        return "\n".join(part for part in parts if isinstance(part, str))
+    raise TypeError(f"content is a {type(content).__name__}; it must be a text or a list of parts")
+
+
+def _check_text(text: object, name: str) -> None:
+    if not isinstance(text, str):
+        raise TypeError(f"{name} is a {type(text).__name__}; it must be a text")
+    if "\0" in text:
+        raise ValueError(f"{name} holds a NUL character at {text.index(chr(0))}; remove it")
+    try:
+        text.encode()
+    except UnicodeEncodeError as e:
+        raise ValueError(
+            f"{name} holds a lone surrogate at {e.start}, half of a character; decode the text with errors='replace'"
+        ) from None
+
+
+def _check_json(value: object, place: str) -> None:
+    if isinstance(value, str):
+        _check_text(value, place)
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            _check_text(key, f"a key of {place}")
+            _check_json(inner, f"{place}[{key!r}]")
+    elif isinstance(value, list):
+        for n, inner in enumerate(value):
+            _check_json(inner, f"{place}[{n}]")
+    elif isinstance(value, bool) or value is None:
+        return
+    elif isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise ValueError(f"{place} is beyond 64 bits; store it as a text")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{place} is {value}, which JSON cannot hold")
+    else:
+        raise TypeError(f"{place} is a {type(value).__name__}; it must be text, number, bool, None, list or dict")
+
+
+def to_line(event: Event) -> str:
+    """An event as one line of JSON, without loss."""
+    return json.dumps(
+        {
+            "id": event.id,
+            "namespace": event.namespace,
+            "text": event.text,
+            "at": event.at.isoformat(),
+            "recorded": event.recorded.isoformat(),
+            "kind": event.kind,
+            "role": event.role,
+            "author": event.author,
+            "session": event.session,
+            "key": event.key,
+            "metadata": event.metadata,
+        },
+        ensure_ascii=False,
+    )
+
+
+def read_export(lines: Iterable[str]) -> Iterator[Event]:
+    """The events of an export, to be given to `add`: those that are there already are recognised by their ids."""
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            fields = json.loads(line)
+            event = Event(**{**fields, "at": utc(fields["at"]), "recorded": utc(fields["recorded"])})
+            check(event)
+        except (KeyError, TypeError, ValueError) as e:
+            raise ValueError(f"line {number} is not of a memkit export: {e}") from None
+        yield event

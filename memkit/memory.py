@@ -1,0 +1,190 @@
+"""The verbs. `Memory` blocks; `memkit.coroutines.AsyncMemory` has the same verbs as coroutines. Both are thin faces of one
+engine: what is local is called directly, what may wait for a model is a coroutine, written once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, Unpack
+
+from memkit.blocking import Blocking
+from memkit.context.recall import Recall
+from memkit.engine import Engine
+from memkit.intake import Addable, Given, is_one, to_events, to_line
+from memkit.offload import offload
+from memkit.scope import Binding, Scope
+from memkit.values import Cue, Event, Forgotten, Metadata, Receipt, Stats, Where, utc
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+STREAM = 1_000  # events of an iterator stored in one transaction
+
+
+class Memory:
+    """A memory, or a namespace of one. Any thread may use it; several processes may open the same database.
+
+    Get one from `memkit.open`. `memory["ana"]` is the same memory bound to the namespace "ana": it reaches nothing
+    outside. A bound memory takes `namespace=` as a path below its own.
+    """
+
+    def __init__(self, engine: Engine, *, blocking: Blocking | None = None, namespace: str | None = None) -> None:
+        self._engine = engine
+        self._blocking = blocking or Blocking()
+        self._binding = Binding(namespace)
+
+    def __getitem__(self, namespace: str) -> Memory:
+        return Memory(self._engine, blocking=self._blocking, namespace=self._binding.path(namespace))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._binding.namespace or 'unbound'}>"
+
+    def add(
+        self,
+        what: Addable | Iterable[Addable],
+        *,
+        namespace: str | None = None,
+        session: str | None = None,
+        role: str | None = None,
+        author: str | None = None,
+        kind: str | None = None,
+        at: datetime | str | None = None,
+        key: str | None = None,
+        metadata: Metadata | None = None,
+    ) -> Receipt:
+        """Remember a text, a chat message, a Document, an Event, or several of them. No model is called.
+
+        When this returns, everything is in the journal and, with the default durability, on disk. A list is stored
+        in one transaction, all of it or nothing; any other iterable is streamed, 1,000 events a transaction. `at` is when
+        it happened (default: now). A `key` makes the call idempotent: an event with that key in the namespace is
+        not added again. Raises ValueError or TypeError, before anything is stored, for what cannot be remembered,
+        and StoreError when the database fails.
+        """
+        given = Given(
+            namespace=self._binding.path(namespace),
+            recorded=self._engine.clock(),
+            session=session,
+            role=role,
+            author=author,
+            kind=kind,
+            at=None if at is None else utc(at),
+            key=key,
+            metadata=metadata,
+        )
+        if is_one(what):
+            return self._store([what], given)  # type: ignore[list-item]  # is_one says that it is an Addable
+        if not isinstance(what, Iterable):
+            raise TypeError(f"cannot add a {type(what).__name__}; add a text, a message, a Document, or a list of these")
+        if key is not None:
+            raise ValueError("one key cannot stand for several events; give each message its own 'key'")
+        if isinstance(what, (list, tuple)):
+            return self._store(what, given)
+        items, ids, known = iter(what), [], set()  # type: ignore[arg-type]
+        while batch := list(islice(items, STREAM)):
+            receipt = self._store(batch, given, first=len(ids))
+            ids += receipt.ids
+            known |= receipt.known
+        return Receipt(ids=tuple(ids), known=frozenset(known))
+
+    def recall(
+        self,
+        text: str,
+        *,
+        k: int = 5,
+        neighbours: int = 0,
+        floor: float | None = None,
+        vector: ArrayLike | None = None,
+        **scope: Unpack[Scope],
+    ) -> Recall:
+        """What the memory knows of `text`: at most `k` hits, best first. Everything added before the call is found.
+
+        Filters come before the limit. `neighbours` adds that many turns before and after each hit. Hits under
+        `floor` (0 to 1; default: the component's own) are left out, so a question about something never
+        mentioned comes back empty. `vector`, shape [dimension], stands in for embedding the text.
+        """
+        cue = self._binding.cue(text, k=k, neighbours=neighbours, floor=floor, vector=vector, space=self._engine.space, scope=scope)
+        return self._blocking.run(lambda: recalled(self._engine, cue))
+
+    def forget(self, *, verify: bool = False, everything: bool = False, **scope: Unpack[Scope]) -> Forgotten:
+        """Forget the events that the scope arguments admit, and everything that was derived from them.
+
+        What had other sources as well is derived again from those. With `verify` every table, index and file is then
+        searched for the texts, and the result says so. Forgetting all of a namespace needs `namespace=` or
+        `everything=True`.
+        """
+        where = self._binding.doomed(scope, everything=everything)
+        result = self._engine.store.upkeep.forget(where, verify=verify)
+        if result.replayed:
+            self._blocking.run(lambda: self._engine.catch_up(where))
+        return result
+
+    def sync(self, *, retry: bool = False, **scope: Unpack[Scope]) -> Stats:
+        """Let every component absorb what it has not seen yet. With `retry`, try deferred events again as well."""
+        where = self._binding.wide(scope)
+        self._blocking.run(lambda: synced(self._engine, where, retry=retry))
+        return self._engine.store.upkeep.stats(where, tuple(self._engine.components))
+
+    def history(self, *, last: int | None = None, **scope: Unpack[Scope]) -> list[Event]:
+        """The raw events, in the order in which they were added; with `last`, only the last ones."""
+        if last is not None and last < 1:
+            raise ValueError(f"last is {last}; it needs to be at least 1")
+        return self._engine.store.journal.read(self._binding.where(scope), limit=last, newest=last is not None)
+
+    def export(self, **scope: Unpack[Scope]) -> Iterator[str]:
+        """The events as lines of JSON, without loss: `add(memkit.read_export(lines))` brings them back."""
+        where, after = self._binding.where(scope), 0
+        while events := self._engine.store.journal.read(where, after=after, limit=STREAM):
+            yield from map(to_line, events)
+            after = events[-1].position
+
+    def stats(self, **scope: Unpack[Scope]) -> Stats:
+        """What is held in the namespace and below it; an unbound memory without `namespace=` tells of everything."""
+        return self._engine.store.upkeep.stats(self._binding.wide(scope), tuple(self._engine.components))
+
+    def close(self) -> None:
+        """Release files and connections, of every namespace. Afterwards the verbs raise ClosedError."""
+        self._blocking.close()
+        self._engine.store.close()
+
+    def _store(self, items: Sequence[Addable], given: Given, *, first: int = 0) -> Receipt:
+        events = list(to_events(items, given, first=first))
+        if self._binding.namespace is not None:
+            wall = Where(namespace=self._binding.namespace, below=True)
+            stray = next((event for event in events if not wall.covers(event.namespace)), None)
+            if stray is not None:
+                raise ValueError(f"an event of namespace {stray.namespace!r} cannot be added in {wall.namespace!r}")
+        minted = not any(isinstance(item, Event) for item in items)
+        return self._engine.store.journal.append(events, minted=minted)
+
+
+async def recalled(engine: Engine, cue: Cue) -> Recall:
+    """The recall that answers the cue, with the seconds that it took."""
+    started = time.perf_counter()
+    await engine.catch_up(cue.where)
+    caught_up = time.perf_counter()
+    hits = await engine.recall(cue)
+    return Recall(
+        hits=tuple(hits),
+        cue=cue,
+        seconds={"absorbing": caught_up - started, "recalling": time.perf_counter() - caught_up},
+    )
+
+
+async def synced(engine: Engine, where: Where | None, *, retry: bool) -> None:
+    """Bring the scope, or everything, up to date."""
+    paths = await offload(engine.store.journal.namespaces) if where is None else []
+    for scope in [Where(namespace=path) for path in paths] if where is None else [where]:
+        await engine.catch_up(scope)
+    if retry:
+        await engine.retry(where)
+    if engine.embedder is not None:
+        await engine.embed_missing(engine.embedder)

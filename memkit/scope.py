@@ -1,0 +1,135 @@
+"""The scope arguments that every verb takes, and the filter that they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, TypedDict
+
+import numpy as np
+
+from memkit.intake import check_namespace
+from memkit.values import Cue, Scalar, Space, Where, names, utc
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+DEFAULT = "default"  # the namespace of a memory that was not bound to one
+
+
+class Scope(TypedDict, total=False):
+    """The scope arguments, the same on every verb. A text or several texts; see `memkit.values.Where`."""
+
+    namespace: str
+    below: bool
+    session: str | Iterable[str] | None
+    role: str | Iterable[str] | None
+    author: str | Iterable[str] | None
+    kind: str | Iterable[str] | None
+    ids: str | Iterable[str] | None
+    since: datetime | str | None
+    until: datetime | str | None
+    as_of: datetime | str | None
+    metadata: Mapping[str, Scalar] | None
+
+
+_SCOPE = frozenset(Scope.__annotations__)
+
+
+def to_where(namespace: str, scope: Scope) -> Where:
+    """The filter that the scope arguments ask for, in this namespace whatever they say of theirs."""
+    unknown = sorted(set(scope) - _SCOPE)
+    if unknown:
+        raise TypeError(f"unknown filter {', '.join(unknown)}; there are {', '.join(sorted(_SCOPE))}")
+    moments = {name: scope.get(name) for name in ("since", "until", "as_of")}
+    metadata = scope.get("metadata") or {}
+    for key, value in metadata.items():
+        if not isinstance(value, (str, int, float, bool, type(None))):
+            raise TypeError(f"metadata[{key!r}] is a {type(value).__name__}; filters compare single values")
+    return Where(
+        namespace=namespace,
+        below=bool(scope.get("below", False)),
+        sessions=_names("session", scope.get("session")),
+        roles=_names("role", scope.get("role")),
+        authors=_names("author", scope.get("author")),
+        kinds=_names("kind", scope.get("kind")),
+        ids=_names("ids", scope.get("ids")),
+        metadata=dict(metadata),
+        **{name: None if moment is None else utc(moment) for name, moment in moments.items()},  # type: ignore[arg-type]
+    )
+
+
+def _names(name: str, value: str | Iterable[str] | None) -> frozenset[str] | None:
+    found = names(value)
+    if found is not None and not all(isinstance(one, str) for one in found):
+        raise TypeError(f"{name} must be a text or several texts")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """The namespace that a memory is bound to, or None. Nothing outside it can be named."""
+
+    namespace: str | None
+
+    def path(self, namespace: str | None) -> str:
+        """The full path of a namespace given by the caller."""
+        if namespace is None:
+            return self.namespace or DEFAULT
+        check_namespace(namespace)
+        return namespace if self.namespace is None else f"{self.namespace}/{namespace}"
+
+    def where(self, scope: Scope) -> Where:
+        """The filter that the scope arguments ask for."""
+        return to_where(self.path(scope.get("namespace")), scope)
+
+    def wide(self, scope: Scope) -> Where | None:
+        """The namespace and all below it; None, everything, when neither the memory nor the caller names one."""
+        if self.namespace is None and "namespace" not in scope:
+            return None
+        return replace(self.where(scope), below=True)
+
+    def doomed(self, scope: Scope, *, everything: bool) -> Where:
+        """What `forget` is asked to forget: never all of a namespace by an oversight."""
+        where = self.where(scope)
+        if not (where.narrows or everything or "namespace" in scope):
+            raise ValueError("forget what? Give ids, session, times, …, or everything=True for the whole namespace")
+        return where
+
+    def cue(
+        self,
+        text: str,
+        *,
+        k: int,
+        neighbours: int,
+        floor: float | None,
+        vector: ArrayLike | None,
+        space: Space | None,
+        scope: Scope,
+    ) -> Cue:
+        """The question, checked."""
+        if not isinstance(text, str):
+            raise TypeError(f"the question is a {type(text).__name__}; it must be a text")
+        if not text.strip() and vector is None:
+            raise ValueError("the question is empty; give a text, or a vector")
+        for name, value, least in (("k", k, 1), ("neighbours", neighbours, 0)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} is {value!r}; it needs to be a whole number of at least {least}")
+        if floor is not None and not 0 <= floor <= 1:
+            raise ValueError(f"floor is {floor}; scores lie between 0 and 1")
+        given = None if vector is None else to_vector(vector, space)
+        return Cue(text=text, where=self.where(scope), k=k, neighbours=neighbours, floor=floor, vector=given)
+
+
+def to_vector(given: ArrayLike, space: Space | None) -> NDArray[np.float32]:
+    """A caller's vector, of unit length where the space has that. Raises ValueError when it is not one of the space."""
+    if space is None:
+        raise ValueError("a vector was given, but this memory has no embedder to say what it means")
+    vector = np.asarray(given, np.float32)
+    if vector.shape != (space.dimension,):
+        raise ValueError(f"the vector has shape {vector.shape}; {space.model} makes vectors of ({space.dimension},)")
+    length = float(np.linalg.norm(vector))
+    if not np.isfinite(length) or not length:
+        raise ValueError("the vector is zero or holds NaN or infinity")
+    return vector / np.float32(length) if space.normalised else vector

@@ -1,0 +1,132 @@
+"""Putting a memory together. The only place that knows stores, components, models and faces at once, and the only one of
+memkit's that imports `memkit_stores`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from os import PathLike, fspath
+from typing import Literal
+
+from memkit.blocking import Blocking
+from memkit.components.passages import Passages
+from memkit.coroutines import AsyncMemory
+from memkit.engine import Engine
+from memkit.errors import SpaceError
+from memkit.memory import Memory
+from memkit.models.checked import Checked
+from memkit.models.specs import embedder_from
+from memkit.offload import offload
+from memkit.ports import Component, Embedder
+from memkit.values import Space
+from memkit_stores import SqlStore
+
+Durability = Literal["disk", "process"]
+
+
+def open_memory(
+    where: str | PathLike[str] = "memkit.db",
+    *,
+    components: Sequence[Component] | None = None,
+    embedder: Embedder | str | None = None,
+    durability: Durability = "disk",
+) -> Memory:
+    """Open or create a memory. Works with no model, no key and no network.
+
+    `where`: the path of a SQLite file, ":memory:", or the URL of a PostgreSQL database. `components`: the ways of
+    remembering (default: `Passages`). `embedder`: an Embedder, "openai:NAME", or the name or folder of a
+    sentence-transformers model; without one, recall is by words. A memory keeps to the embedder that it was first given:
+    `memkit reembed` changes it. `durability`: with "disk" what was added survives a power cut, with "process" the
+    death of the process. Raises StoreError when the database cannot be opened, SpaceError when the
+    embedder is another one than the vectors were made with.
+    """
+    return Memory(engine(where, components=components, embedder=embedder, durability=durability))
+
+
+async def open_async(
+    where: str | PathLike[str] = "memkit.db",
+    *,
+    components: Sequence[Component] | None = None,
+    embedder: Embedder | str | None = None,
+    durability: Durability = "disk",
+) -> AsyncMemory:
+    """`open` for coroutines: the same arguments, the same verbs."""
+    made = await offload(engine, where, components=components, embedder=embedder, durability=durability)
+    return AsyncMemory(made)
+
+
+def engine(
+    where: str | PathLike[str],
+    *,
+    components: Sequence[Component] | None,
+    embedder: Embedder | str | None,
+    durability: Durability,
+) -> Engine:
+    """An engine over the database, with the embedder's space in use."""
+    chosen = (Passages(),) if components is None else tuple(components)
+    twice = sorted({one.name for one in chosen if [other.name for other in chosen].count(one.name) > 1})
+    if not chosen or twice:
+        raise ValueError(f"a memory needs components with different names; {', '.join(twice) or 'none'} given")
+    checked = None if embedder is None else _checked(embedder)
+    store = SqlStore(fspath(where), durability=durability)
+    try:
+        _agree(store, checked)
+    except BaseException:
+        store.close()
+        raise
+    return Engine(store, chosen, checked)
+
+
+def reembed(
+    where: str | PathLike[str],
+    embedder: Embedder | str,
+    *,
+    discard: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Space:
+    """Build the vectors of a memory anew with another embedder, beside the old ones, then switch to it.
+
+    The memory can be used meanwhile. When it is interrupted, calling it again goes on where it stopped. Switching back is the
+    same call with the old embedder, whose vectors are still there unless `discard` removed them. `progress` is called
+    with the rows done and the rows there are to do. Returns the space now in use.
+    """
+    checked = _checked(embedder)
+    store = SqlStore(fspath(where))
+    blocking = Blocking()
+    try:
+        before = [space for space, current in store.spaces.every() if current and space != checked.space]
+        maker = Engine(store, (), checked)
+        total = store.spaces.count_missing(checked.space)
+        done = 0
+
+        def count(rows: int) -> None:
+            nonlocal done
+            done += rows
+            progress(done, total)
+
+        blocking.run(lambda: maker.embed_missing(checked, count))
+        store.spaces.use(checked.space, whole=True)
+        for space in before if discard else ():
+            store.spaces.discard(space)
+        return checked.space
+    finally:
+        blocking.close()
+        store.close()
+
+
+def _checked(embedder: Embedder | str) -> Checked:
+    return Checked(embedder_from(embedder) if isinstance(embedder, str) else embedder)
+
+
+def _agree(store: SqlStore, embedder: Checked | None) -> None:
+    """Put the embedder's space in use if none is, or refuse another one."""
+    if embedder is None:
+        return
+    current = next((space for space, current in store.spaces.every() if current), None)
+    if current is None:
+        store.spaces.use(embedder.space, whole=False)
+    elif current != embedder.space:
+        raise SpaceError(
+            f"the vectors in {store.database.name} were made by {current.model} ({current.dimension} dimensions), and the "
+            f"embedder given is {embedder.space.model} ({embedder.space.dimension}). Open it with the first, or run "
+            "`memkit reembed` to change it"
+        )

@@ -1,0 +1,253 @@
+"""One database, SQLite or PostgreSQL: opening it, and the two kinds of transaction. It knows no table of memkit's.
+
+SQLite runs in write-ahead mode. One lock per process and `BEGIN IMMEDIATE` make writers wait for each other; readers
+never wait. PostgreSQL writers wait for each other only within a namespace (`hold`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import StaticPool
+
+from memkit.errors import ClosedError, StoreError
+from memkit_stores import migrations
+
+Durability = Literal["disk", "process"]
+
+BUSY_SECONDS = 30  # how long a writer waits for another process before StoreError
+SCHEMA = "memkit"  # PostgreSQL: the schema that all tables are in
+
+
+class Database:
+    """An open database. `read()` and `write()` give a connection in a transaction; any thread may call them.
+
+    `path` is the SQLite file, or None: in memory, or on a server.
+    """
+
+    def __init__(self, where: str, *, durability: Durability = "disk") -> None:
+        if durability not in ("disk", "process"):
+            raise ValueError(f"durability is {durability!r}; it can be 'disk' or 'process'")
+        self.url = _url(where)
+        self.dialect: str = self.url.get_backend_name()
+        self.in_memory = self.dialect == "sqlite" and self.url.database in (None, "", ":memory:")
+        self.path = Path(str(self.url.database)) if self.dialect == "sqlite" and not self.in_memory else None
+        self.name = str(self.path or self.url.render_as_string(hide_password=True))  # for errors; has no password
+        self._lock = threading.RLock()
+        self._closed = False
+        self._written = 0
+        self._stamp: sqlite3.Connection | None = None
+        self._writer: tuple[Connection, sqlite3.Connection] | None = None
+        self.engine = self._connect(durability)
+        try:
+            with _translated(self.name):
+                self._prepare()
+        except BaseException:
+            self.engine.dispose()
+            raise
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for reading; on SQLite all of its reads see one moment."""
+        with self._turn(self.in_memory), _translated(self.name), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection for writing: everything is committed when the block ends, or nothing if it raises."""
+        if self.dialect == "postgresql":
+            with self._turn(False), _translated(self.name), self.engine.begin() as connection:
+                yield connection
+            return
+        with self._turn(True), _translated(self.name):
+            connection, driver = self._writer or self._take_writer()
+            driver.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                driver.execute("COMMIT")
+            except BaseException:
+                if driver.in_transaction:  # a full disk may have ended it
+                    driver.execute("ROLLBACK")
+                raise
+            self._written += 1
+
+    @contextmanager
+    def bare(self) -> Iterator[Connection]:
+        """A connection outside any transaction, for statements such as VACUUM."""
+        with (
+            self._turn(self.dialect == "sqlite"),
+            _translated(self.name),
+            self._outside_transactions() as connection,
+        ):
+            yield connection
+
+    def _take_writer(self) -> tuple[Connection, sqlite3.Connection]:
+        """Kept for good: taking a connection from the pool for each call would cost as much as an insert."""
+        connection = self._outside_transactions()
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        self._writer = (connection, driver)
+        return self._writer
+
+    def _outside_transactions(self) -> Connection:
+        return self.engine.execution_options(isolation_level="AUTOCOMMIT", memkit_begin=None).connect()
+
+    def hold(self, connection: Connection, namespace: str) -> None:
+        """Let no other writer into the namespace until this transaction ends.
+
+        PostgreSQL hands out numbers before commits: without this a cursor could pass an event not yet visible.
+        """
+        if self.dialect == "postgresql":
+            digest = hashlib.blake2b(namespace.encode(), digest_size=8, person=b"memkit").digest()
+            connection.execute(select(func.pg_advisory_xact_lock(int.from_bytes(digest, signed=True))))
+
+    def stamp(self) -> int | None:
+        """A number that changes whenever anybody commits; None where the database has no cheap one."""
+        if self.in_memory:
+            return self._written
+        if self._stamp is None:
+            return None
+        with self._turn(True):
+            row: tuple[int] = self._stamp.execute("PRAGMA data_version").fetchone()
+        return row[0]
+
+    def close(self) -> None:
+        """Give all connections back. Closing twice does nothing more."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                if self._stamp is not None:
+                    self._stamp.close()
+                if self._writer is not None:
+                    self._writer[0].close()
+                self.engine.dispose()
+
+    @contextmanager
+    def _turn(self, alone: bool) -> Iterator[None]:
+        if alone:
+            self._lock.acquire()
+        try:
+            if self._closed:
+                raise ClosedError(f"the memory in {self.name} is closed; open it again to use it")
+            yield
+        finally:
+            if alone:
+                self._lock.release()
+
+    def _connect(self, durability: Durability) -> Engine:
+        if self.dialect == "postgresql":
+            options = f"-c search_path={SCHEMA},public"
+            if durability == "process":
+                options += " -c synchronous_commit=off"
+            return create_engine(self.url, connect_args={"options": options}, pool_size=8, max_overflow=24)
+        path = self.path
+        if path is not None:
+            _refuse_foreign(path)
+        engine = create_engine(
+            self.url,
+            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "isolation_level": None},
+            **({"poolclass": StaticPool} if self.in_memory else {"pool_size": 8, "max_overflow": 56}),
+        )
+        synchronous = "FULL" if durability == "disk" else "NORMAL"
+
+        def configure(connection: sqlite3.Connection, _: object) -> None:
+            # deleted text is overwritten, and no temporary file ever holds any
+            for pragma in (f"synchronous={synchronous}", "secure_delete=ON", "temp_store=MEMORY"):
+                connection.execute(f"PRAGMA {pragma}")
+
+        def begin(connection: Connection) -> None:
+            statement = connection.get_execution_options().get("memkit_begin", "BEGIN")
+            if statement is not None:
+                connection.exec_driver_sql(statement)
+
+        event.listen(engine, "connect", configure)
+        event.listen(engine, "begin", begin)
+        return engine
+
+    def _prepare(self) -> None:
+        if self.path is not None:
+            with self.bare() as connection:
+                _use_wal(connection)
+        with self.write() as connection:
+            if self.dialect == "postgresql":
+                self.hold(connection, "")  # two processes may open a new database at once
+                connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+            migrations.migrate(connection, self.name)
+        if self.path is not None:
+            self._stamp = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
+            self._stamp.execute("PRAGMA data_version").fetchone()
+
+
+def _url(where: str) -> URL:
+    if "://" not in where:
+        return URL.create("sqlite", database=where)
+    try:
+        url = make_url(where)
+    except ArgumentError as e:
+        raise StoreError(f"{where!r} is neither a path nor a database URL") from e
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise StoreError(f"{url.drivername!r} is not supported; use a path, sqlite:/// or postgresql://")
+    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Look before touching: a file of somebody else's is left as it is."""
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise StoreError(f"the folder {path.parent} does not exist; create it first")
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    try:
+        probe = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+        try:
+            migrations.refuse_foreign(probe, path)
+        finally:
+            probe.close()
+    except sqlite3.Error as e:
+        raise StoreError(f"{path} cannot be read as a memkit database ({e}); it was not changed") from e
+
+
+def _use_wal(connection: Connection) -> None:
+    # the switch does not wait its turn as other statements do, so two processes opening a new file may collide
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            return
+        except DBAPIError as e:
+            if "locked" not in str(e.orig) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+_ADVICE = (
+    ("readonly", "it or its folder is read-only; memkit needs to write to both"),
+    ("unable to open", "check that the folder exists and may be written to"),
+    ("disk is full", "the disk is full; nothing of this call was stored: free some space and repeat it"),
+    ("locked", f"another process has been writing for over {BUSY_SECONDS} seconds; repeat the call"),
+    ("malformed", "the file is damaged; restore it, or export what can be read"),
+    ("not a database", "it is not a memkit database"),
+)
+
+
+class _translated(AbstractContextManager[None]):
+    """The driver's errors as StoreError, with what to do. (A class: this is on the path of every call.)"""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __exit__(self, _type: Any, error: BaseException | None, _traceback: Any) -> None:
+        if isinstance(error, (DBAPIError, sqlite3.Error)):
+            said = str(error.orig if isinstance(error, DBAPIError) else error)
+            advice = next((advice for mark, advice in _ADVICE if mark in said), "nothing of this call was stored")
+            raise StoreError(f"{self._name}: {said.strip()}; {advice}") from error

@@ -1,0 +1,240 @@
+"""What components derived, in SQL: rows, lineage, vectors and cursors, committed together or not at all."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Row as SqlRow
+
+from memkit.errors import AbsorbError
+from memkit.ports import Progress
+from memkit.ports import Shelf as ShelfPort
+from memkit.values import Deferred, Draft, Record, Source, Space, Where
+from memkit_stores.database import Database
+from memkit_stores.journal import CHUNK
+from memkit_stores.shelf import Shelves
+from memkit_stores.spaces import space_in_use, to_blob
+from memkit_stores.tables import cursors, deferred, events, lineage, namespaces, records, vectors
+from memkit_stores.where_sql import micros, moment, scope
+from memkit_stores.words import pack
+
+_RECORD_COLUMNS = tuple(column for column in records.c if column.name not in ("terms", "position", "start", "embed"))
+
+
+class SqlDerived:
+    """`memkit.ports.Derived` over a database."""
+
+    def __init__(self, database: Database, shelves: Shelves) -> None:
+        self._database = database
+        self._shelves = shelves
+        self._progress: dict[tuple[str, bool, tuple[str, ...]], tuple[int, dict[str, Progress]]] = {}
+
+    def progress(self, where: Where, components: Sequence[str], /) -> dict[str, Progress]:
+        """See `memkit.ports.Derived.progress`."""
+        scoped = (where.namespace, where.below, tuple(components))
+        stamp = self._database.stamp()  # read before the rows: they are at least as new
+        known = self._progress.get(scoped)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        with self._database.read() as connection:
+            heads = connection.execute(
+                select(events.c.namespace, func.max(events.c.position))
+                .where(scope(events.c.namespace, where))
+                .group_by(events.c.namespace)
+            ).all()
+            places = connection.execute(
+                select(cursors.c.namespace, cursors.c.component, cursors.c.position).where(
+                    scope(cursors.c.namespace, where), cursors.c.component.in_(components)
+                )
+            ).all()
+        reached = {(namespace, component): position for namespace, component, position in places}
+        found = {
+            path: Progress(head=head, cursors={name: reached.get((path, name), 0) for name in components})
+            for path, head in heads
+        }
+        if stamp is not None:
+            if len(self._progress) > 10_000:  # namespaces come and go; a memory of the recent ones is enough
+                self._progress.clear()
+            self._progress[scoped] = (stamp, found)
+        return found
+
+    def commit(
+        self,
+        namespace: str,
+        component: str,
+        draft: Draft,
+        space: Space | None,
+        /,
+        *,
+        since: int,
+        upto: int,
+        failed: Sequence[Deferred] = (),
+    ) -> bool:
+        """See `memkit.ports.Derived.commit`."""
+        prepared = [record_row(record) for record in draft.records]  # tokenising needs no lock
+        with self._database.write() as connection:
+            self._database.hold(connection, namespace)
+            at = connection.execute(
+                select(cursors.c.position).where(cursors.c.namespace == namespace, cursors.c.component == component)
+            ).scalar()
+            if (at or 0) != since:
+                return False
+            store_draft(connection, draft, prepared, space)
+            store_deferred(connection, failed)
+            if at is None:
+                connection.execute(
+                    insert(cursors).values(namespace=namespace, component=component, position=upto)
+                )
+            else:
+                connection.execute(
+                    update(cursors)
+                    .where(cursors.c.namespace == namespace, cursors.c.component == component)
+                    .values(position=upto)
+                )
+            touch(connection, namespace)
+        return True
+
+    def shelf(self, component: str, where: Where, space: Space | None, /) -> ShelfPort:
+        """See `memkit.ports.Derived.shelf`."""
+        return self._shelves.get(component, where, space)
+
+    def records(self, component: str, where: Where, ids: Sequence[int], /) -> list[Record]:
+        """See `memkit.ports.Derived.records`."""
+        if not ids:
+            return []
+        found: dict[int, Record] = {}
+        with self._database.read() as connection:
+            for start in range(0, len(ids), CHUNK):
+                query = (
+                    select(*_RECORD_COLUMNS, events.c.id.label("event"), lineage.c.start, lineage.c.end)
+                    .join(lineage, lineage.c.record == records.c.id)
+                    .join(events, events.c.position == lineage.c.event)
+                    .where(
+                        records.c.id.in_([int(id) for id in ids[start : start + CHUNK]]),
+                        records.c.component == component,
+                        scope(records.c.namespace, where),
+                    )
+                    .order_by(records.c.id, lineage.c.ordinal)
+                )
+                for id, rows in itertools.groupby(connection.execute(query), key=lambda row: row.id):
+                    found[id] = to_record(list(rows))
+        return [found[id] for id in ids if id in found]
+
+
+def record_row(record: Record) -> Mapping[str, object]:
+    """The columns of a record that do not depend on the database."""
+    return {
+        "namespace": record.namespace,
+        "component": record.component,
+        "kind": record.kind,
+        "role": record.role,
+        "author": record.author,
+        "session": record.session,
+        "at": micros(record.at),
+        "recorded": micros(record.recorded),
+        "text": record.text,
+        "index_text": record.index,
+        "metadata": record.metadata,
+        "embed": record.embed,
+        "terms": pack(record.embedded if record.words is None else record.words),
+        "start": record.sources[0].start,
+    }
+
+
+def store_draft(
+    connection: Connection, draft: Draft, prepared: Sequence[Mapping[str, object]], space: Space | None
+) -> None:
+    """Insert records, lineage and vectors. Raises AbsorbError when a source is no event of the journal."""
+    if not draft.records:
+        return
+    places = _positions(connection, {source.event for record in draft.records for source in record.sources})
+    rows = [
+        {**row, "position": places[record.sources[0].event]}
+        for row, record in zip(prepared, draft.records, strict=True)
+    ]
+    ids = connection.execute(insert(records).returning(records.c.id, sort_by_parameter_order=True), rows).scalars().all()
+    made = list(zip(ids, draft.records, strict=True))
+    connection.execute(
+        insert(lineage),
+        [
+            {"record": id, "ordinal": n, "event": places[source.event], "start": source.start, "end": source.end}
+            for id, record in made
+            for n, source in enumerate(record.sources)
+        ],
+    )
+    with_vector = [(id, record.vector) for id, record in made if record.vector is not None]
+    if with_vector:
+        number = space_in_use(connection, space)
+        connection.execute(
+            insert(vectors),
+            [{"record": id, "space": number, "vector": to_blob(vector)} for id, vector in with_vector],
+        )
+
+
+def store_deferred(connection: Connection, failed: Sequence[Deferred]) -> None:
+    """Put events on the deferred queue."""
+    if not failed:
+        return
+    places = _positions(connection, {entry.event for entry in failed})
+    connection.execute(
+        insert(deferred),
+        [
+            {
+                "namespace": entry.namespace,
+                "component": entry.component,
+                "event": places[entry.event],
+                "error": entry.error,
+                "attempts": entry.attempts,
+                "at": micros(entry.at),
+            }
+            for entry in failed
+        ],
+    )
+
+
+def touch(connection: Connection, namespace: str, *, rewritten: bool = False) -> None:
+    """Say that the namespace's rows changed: caches compare the version."""
+    mine = namespaces.c.path == namespace
+    before = connection.execute(select(namespaces.c.version).where(mine)).scalar()
+    version = max(time.time_ns(), (before or 0) + 1)
+    if before is None:
+        connection.execute(
+            insert(namespaces).values(path=namespace, version=version, rewritten=version if rewritten else 0)
+        )
+    else:
+        values = {"version": version, "rewritten": version} if rewritten else {"version": version}
+        connection.execute(update(namespaces).where(mine).values(**values))
+
+
+def _positions(connection: Connection, ids: set[str]) -> dict[str, int]:
+    asked, found = sorted(ids), {}
+    for start in range(0, len(asked), CHUNK):
+        query = select(events.c.id, events.c.position).where(events.c.id.in_(asked[start : start + CHUNK]))
+        found.update({id: position for id, position in connection.execute(query)})
+    if len(found) < len(asked):
+        unknown = next(id for id in asked if id not in found)
+        raise AbsorbError(f"event {unknown} is named as a source but is not in the journal")
+    return found
+
+
+def to_record(rows: Sequence[SqlRow[tuple[object, ...]]]) -> Record:
+    """A record from its rows, one for each source, in order."""
+    row = rows[0]
+    return Record(
+        id=row.id,
+        namespace=row.namespace,
+        component=row.component,
+        kind=row.kind,
+        role=row.role,
+        author=row.author,
+        session=row.session,
+        at=moment(row.at),
+        recorded=moment(row.recorded),
+        text=row.text,
+        index=row.index_text,
+        metadata=row.metadata,
+        sources=tuple(Source(event=source.event, start=source.start, end=source.end) for source in rows),
+    )

@@ -1,0 +1,138 @@
+"""The journal in SQL: events go in, are read, and are never changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, insert, or_, select
+
+from memkit.values import Event, Receipt, Where
+from memkit_stores.database import Database
+from memkit_stores.tables import events
+from memkit_stores.where_sql import condition, micros, moment
+
+CHUNK = 500  # values in one IN (…): well under SQLite's limit on variables
+
+_COLUMNS = tuple(events.c)
+
+
+class SqlJournal:
+    """`memkit.ports.Journal` over a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._insert = insert(events)
+        fields = [column.name for column in _COLUMNS if column is not events.c.position]
+        self._plain = str(insert(events).values({name: None for name in fields}).compile(database.engine))
+
+    def append(self, batch: Sequence[Event], /, *, minted: bool = False) -> Receipt:
+        """See `memkit.ports.Journal.append`."""
+        if not batch:
+            return Receipt(ids=())
+        fresh: Sequence[Event] = batch
+        stored, known = tuple(event.id for event in batch), frozenset[str]()
+        with self._database.write() as connection:
+            for namespace in sorted({event.namespace for event in batch}):
+                self._database.hold(connection, namespace)
+            if not minted or any(event.key is not None for event in batch):
+                fresh, stored = self._unknown(connection, batch)
+                known = frozenset(stored) - {event.id for event in fresh}
+            if fresh and self._database.dialect == "sqlite":
+                # the same statement without the parameter handling around it, which would double the time of an add
+                connection.exec_driver_sql(self._plain, [_bare_row(event) for event in fresh])
+            elif fresh:
+                connection.execute(self._insert, [to_row(event) for event in fresh])
+        return Receipt(ids=stored, known=known)
+
+    def _unknown(self, connection: Connection, batch: Sequence[Event]) -> tuple[list[Event], tuple[str, ...]]:
+        """The events that are not there yet, and for each of the batch the id that it has or gets."""
+        by_id, by_key = _known(connection, batch)
+        fresh, stored = [], []
+        for event in batch:
+            name = (event.namespace, event.key)
+            if event.id in by_id:
+                stored.append(event.id)
+            elif event.key is not None and name in by_key:
+                stored.append(by_key[name])
+            else:
+                fresh.append(event)
+                stored.append(event.id)
+                by_id.add(event.id)
+                by_key[name] = event.id
+        return fresh, tuple(stored)
+
+    def read(self, where: Where, /, *, after: int = 0, limit: int | None = None, newest: bool = False) -> list[Event]:
+        """See `memkit.ports.Journal.read`."""
+        order = events.c.position.desc() if newest else events.c.position
+        query = select(*_COLUMNS).where(condition(where, events, self._database.dialect), events.c.position > after)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(order).limit(limit)).all()
+        return [to_event(row) for row in (reversed(rows) if newest else rows)]
+
+    def namespaces(self, under: str | None = None, /) -> list[str]:
+        """See `memkit.ports.Journal.namespaces`."""
+        with self._database.read() as connection:
+            found = connection.execute(select(events.c.namespace).distinct()).scalars().all()
+        scope = None if under is None else Where(namespace=under, below=True)
+        return sorted(path for path in found if scope is None or scope.covers(path))
+
+
+def _known(connection: Connection, batch: Sequence[Event]) -> tuple[set[str], dict[tuple[str, str | None], str]]:
+    ids: set[str] = set()
+    keys: dict[tuple[str, str | None], str] = {}
+    for start in range(0, len(batch), CHUNK):
+        part = batch[start : start + CHUNK]
+        asked = [events.c.id.in_([event.id for event in part])]
+        for namespace in {event.namespace for event in part}:
+            named = [event.key for event in part if event.namespace == namespace and event.key is not None]
+            if named:
+                asked.append(and_(events.c.namespace == namespace, events.c.key.in_(named)))
+        query = select(events.c.id, events.c.namespace, events.c.key).where(or_(*asked))
+        for id, namespace, key in connection.execute(query):
+            ids.add(id)
+            if key is not None:
+                keys[namespace, key] = id
+    return ids, keys
+
+
+def to_row(event: Event) -> Mapping[str, object]:
+    """The columns of an event; its position is given by the table."""
+    return {
+        "id": event.id,
+        "namespace": event.namespace,
+        "kind": event.kind,
+        "role": event.role,
+        "author": event.author,
+        "session": event.session,
+        "key": event.key,
+        "at": micros(event.at),
+        "recorded": micros(event.recorded),
+        "text": event.text,
+        "metadata": event.metadata,
+    }
+
+
+def _bare_row(event: Event) -> tuple[object, ...]:
+    """`to_row` in the order of the columns, the metadata as JSON text."""
+    row = to_row(event)
+    return (*(value for name, value in row.items() if name != "metadata"), json.dumps(event.metadata) if event.metadata else "{}")
+
+
+def to_event(row: Row[Any]) -> Event:
+    """An event from a row of all columns."""
+    return Event(
+        position=row.position,
+        id=row.id,
+        namespace=row.namespace,
+        kind=row.kind,
+        role=row.role,
+        author=row.author,
+        session=row.session,
+        key=row.key,
+        at=moment(row.at),
+        recorded=moment(row.recorded),
+        text=row.text,
+        metadata=row.metadata,
+    )

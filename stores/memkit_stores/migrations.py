@@ -1,0 +1,58 @@
+"""From an empty database, or one that an earlier memkit wrote, to today's tables. Each step runs once, in order, in one
+transaction; a released step is never changed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import Connection, insert, inspect, select, update
+
+from memkit.errors import StoreError
+from memkit_stores import tables
+
+APPLICATION_ID = 0x6D6D6B74  # "mmkt" in the header of a SQLite file
+
+
+def migrate(connection: Connection, name: str) -> None:
+    """Bring the database up to date. Raises StoreError when a newer memkit wrote it, or somebody else."""
+    version = _version(connection, name)
+    if version > len(STEPS):
+        raise StoreError(_too_new(name, version))
+    for number, step in enumerate(STEPS[version:], start=version + 1):
+        step(connection)
+        connection.execute(update(tables.meta).where(tables.meta.c.name == "schema").values(value=str(number)))
+
+
+def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise StoreError when the SQLite file is not memkit's, or is a newer memkit's. Reads only."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    if application != APPLICATION_ID and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise StoreError(f"{path} is a SQLite file of another program; it was not changed. Choose another path")
+
+
+def _version(connection: Connection, name: str) -> int:
+    if not inspect(connection).has_table("meta"):
+        return 0
+    found = connection.execute(select(tables.meta.c.value).where(tables.meta.c.name == "schema")).scalar()
+    if found is None:
+        raise StoreError(f"{name} has a table called meta that is not memkit's; choose another database")
+    return int(found)
+
+
+def _too_new(name: str, version: int) -> str:
+    return (
+        f"{name} was written by a newer memkit (its tables are version {version}, this one knows {len(STEPS)}); "
+        "it was not changed. Update memkit to open it"
+    )
+
+
+def _m001_first_tables(connection: Connection) -> None:
+    tables.metadata.create_all(connection)
+    connection.execute(insert(tables.meta).values(name="schema", value="0"))
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (_m001_first_tables,)

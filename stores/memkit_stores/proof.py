@@ -1,0 +1,140 @@
+"""Proof that a forgotten text is gone: from the columns, the index files, the free pages and the write-ahead log.
+
+On SQLite the bytes of every file are searched. On PostgreSQL the rows of every table are, after a VACUUM; its files,
+its own log, replicas and backups are beyond a client's reach.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sqlalchemy import Connection, delete, exists, insert, select
+
+from memkit.values import Forgotten, Json, Trace
+from memkit_stores.database import Database
+from memkit_stores.erasure import Pieces
+from memkit_stores.journal import CHUNK
+from memkit_stores.tables import events, lineage, meta, metadata, records
+
+DEBT = "erasure unfinished"  # in `meta` from a forget until the log that may still hold its text is emptied
+PATIENCE = 5.0  # seconds to wait for readers in other processes to let go of the log
+
+
+def texts_of(connection: Connection, positions: Sequence[int] | dict[int, str]) -> tuple[str, ...]:
+    """Every text of the user's in these events: what was said, and the strings of the metadata."""
+    ordered, found = sorted(positions), []
+    for start in range(0, len(ordered), CHUNK):
+        query = select(events.c.text, events.c.metadata).where(events.c.position.in_(ordered[start : start + CHUNK]))
+        for text, data in connection.execute(query):
+            found += [text, *_strings(data)]
+    return tuple(found)
+
+
+def owe(connection: Connection) -> None:
+    """Note, in the transaction that forgets, that files still have to be cleaned: a crash must not hide it."""
+    if connection.dialect.name == "sqlite":
+        connection.execute(delete(meta).where(meta.c.name == DEBT))
+        connection.execute(insert(meta).values(name=DEBT, value="1"))
+
+
+def pay(database: Database) -> bool:
+    """Empty the write-ahead log if a forget still owes it. False when another process keeps the log in use."""
+    if database.path is None:
+        return True
+    with database.read() as connection:
+        if connection.execute(select(meta.c.value).where(meta.c.name == DEBT)).first() is None:
+            return True
+    if not _truncate(database):
+        return False
+    with database.write() as connection:
+        connection.execute(delete(meta).where(meta.c.name == DEBT))
+    return True
+
+
+def verified(database: Database, folder: Path | None, texts: Sequence[str], result: Forgotten) -> Forgotten:
+    """Search everything for the texts and say what was found where."""
+    pieces = Pieces(texts)
+    with database.read() as connection:
+        pieces.without(_remaining(connection))
+        traces, searched = _in_tables(connection, pieces)
+    if database.path is not None:
+        found, files = _in_files(database.path, folder, pieces)
+        if any(trace.place == str(database.path) for trace in found):
+            with database.bare() as connection:  # a page was moved before it was wiped: write the file anew
+                connection.exec_driver_sql("VACUUM")
+            _truncate(database)
+            found, files = _in_files(database.path, folder, pieces)
+        traces, searched = traces + found, searched + files
+    elif database.dialect == "postgresql":
+        with database.bare() as connection:
+            for table in metadata.sorted_tables:
+                connection.exec_driver_sql(f'VACUUM "{table.name}"')
+        searched += ["dead rows and index entries (VACUUM)"]
+    return replace(result, traces=tuple(traces), searched=tuple(searched))
+
+
+def _truncate(database: Database) -> bool:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        with database.bare() as connection:
+            busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+        if not busy:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+
+
+def _strings(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)
+
+
+def _remaining(connection: Connection) -> Iterator[bytes]:
+    """Everything that was not forgotten, in pieces: what occurs here proves nothing."""
+    e = events.c
+    query = select(e.text, e.metadata, e.author, e.session, e.key, e.namespace)
+    for row in connection.execution_options(yield_per=1000).execute(query):
+        yield "\n".join(text for value in row for text in _strings(value)).encode()
+
+
+def _in_tables(connection: Connection, pieces: Pieces) -> tuple[list[Trace], list[str]]:
+    traces, searched = [], []
+    for table in metadata.sorted_tables:
+        searched.append(f"table {table.name}")
+        for row in connection.execution_options(yield_per=1000).execute(select(table)):
+            data = b"\n".join(value if isinstance(value, bytes) else str(value).encode() for value in row)
+            if any(True for _ in pieces.found(data)):
+                traces.append(Trace(place=f"table {table.name}", detail=f"row {row[0]}"))
+    # whatever the length of the text: no derived row is left without its events
+    searched.append("lineage")
+    orphans = select(lineage.c.record).where(~exists().where(events.c.position == lineage.c.event))
+    unsourced = select(records.c.id).where(~exists().where(lineage.c.record == records.c.id))
+    for id in connection.execute(orphans.union(unsourced)).scalars():
+        traces.append(Trace(place="table records", detail=f"row {id} depends on an event that is gone"))
+    return traces, searched
+
+
+def _in_files(path: Path, folder: Path | None, pieces: Pieces) -> tuple[list[Trace], list[str]]:
+    files = [path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")]
+    if folder is not None and folder.is_dir():
+        files += sorted(folder.iterdir())
+    traces, searched = [], []
+    for file in files:
+        if not file.exists():
+            continue
+        searched.append(f"{file.name} ({file.stat().st_size} bytes)")
+        piece = pieces.in_file(file)
+        if piece is not None:
+            traces.append(Trace(place=str(file), detail=f"{len(piece)} bytes of a forgotten text"))
+    return traces, searched

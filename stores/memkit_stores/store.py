@@ -1,0 +1,35 @@
+"""`memkit.ports.Store` over one database."""
+
+from __future__ import annotations
+
+from memkit_stores import proof
+from memkit_stores.database import Database, Durability
+from memkit_stores.derived import SqlDerived
+from memkit_stores.journal import SqlJournal
+from memkit_stores.shelf import Shelves
+from memkit_stores.spaces import SqlSpaces
+from memkit_stores.upkeep import SqlUpkeep
+
+
+class SqlStore:
+    """A SQLite file, a SQLite database in memory (":memory:"), or a PostgreSQL database, by path or URL.
+
+    `durability="disk"`: what was acknowledged survives a power cut. "process": it survives the death of the process,
+    and adding does not wait for the disk. Graphs of vectors are kept in a folder beside a SQLite file.
+    """
+
+    def __init__(self, where: str, *, durability: Durability = "disk") -> None:
+        self.database = Database(where, durability=durability)
+        path = self.database.path
+        self._shelves = Shelves(self.database, None if path is None else path.with_name(path.name + "-indexes"))
+        self.journal = SqlJournal(self.database)
+        self.derived = SqlDerived(self.database, self._shelves)
+        self.spaces = SqlSpaces(self.database)
+        self.upkeep = SqlUpkeep(self.database, self._shelves, self.spaces)
+        proof.pay(self.database)
+
+    def close(self) -> None:
+        """See `memkit.ports.Store.close`."""
+        self._shelves.save()
+        self._shelves.clear()
+        self.database.close()

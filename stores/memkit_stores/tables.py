@@ -1,0 +1,155 @@
+"""The tables. Times are microseconds since 1970 in UTC; texts of the user's are only in `events` and `records`.
+
+`events` is the truth. `records`, `lineage` and `vectors` can be made again from it. There is no word table: a
+record's words are kept as hashes in `terms` (see `words`), so that a row's words go when the row goes.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+_Serial = BigInteger().with_variant(Integer, "sqlite")
+_Json = JSON().with_variant(JSONB, "postgresql")
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("position", _Serial, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("namespace", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("role", String),
+    Column("author", String),
+    Column("session", String),
+    Column("key", String),
+    Column("at", BigInteger, nullable=False),
+    Column("recorded", BigInteger, nullable=False),
+    Column("text", String, nullable=False),
+    Column("metadata", _Json, nullable=False),
+    Index("events_by_namespace", "namespace", "position"),
+    # AUTOINCREMENT: a position is never given twice, or a cursor could pass over a new event
+    sqlite_autoincrement=True,
+)
+Index(
+    "events_by_key",
+    events.c.namespace,
+    events.c.key,
+    unique=True,
+    sqlite_where=events.c.key.is_not(None),
+    postgresql_where=events.c.key.is_not(None),
+)
+
+records = Table(
+    "records",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("namespace", String, nullable=False),
+    Column("component", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("role", String),
+    Column("author", String),
+    Column("session", String),
+    Column("at", BigInteger, nullable=False),
+    Column("recorded", BigInteger, nullable=False),
+    Column("text", String, nullable=False),
+    Column("index_text", String),
+    Column("metadata", _Json, nullable=False),
+    Column("embed", Boolean, nullable=False),
+    Column("terms", LargeBinary, nullable=False),
+    # where the first source lies: the order of a shelf
+    Column("position", BigInteger, nullable=False),
+    Column("start", Integer, nullable=False),
+    Index("records_by_component", "namespace", "component", "id"),
+    sqlite_autoincrement=True,
+)
+
+lineage = Table(
+    "lineage",
+    metadata,
+    Column("record", BigInteger, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("event", BigInteger, nullable=False),
+    Column("start", Integer, nullable=False),
+    Column("end", Integer, nullable=False),
+    PrimaryKeyConstraint("record", "ordinal"),
+    Index("lineage_by_event", "event"),
+    sqlite_with_rowid=False,
+)
+
+spaces = Table(
+    "spaces",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("model", String, nullable=False),
+    Column("dimension", Integer, nullable=False),
+    Column("normalised", Boolean, nullable=False),
+    Column("document_prefix", String, nullable=False),
+    Column("query_prefix", String, nullable=False),
+    Column("current", Boolean, nullable=False),
+    UniqueConstraint("model", "dimension", "normalised", "document_prefix", "query_prefix"),
+)
+
+vectors = Table(
+    "vectors",
+    metadata,
+    Column("record", BigInteger, nullable=False),
+    Column("space", Integer, nullable=False),
+    Column("vector", LargeBinary, nullable=False),  # float32, little-endian
+    PrimaryKeyConstraint("record", "space"),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("namespace", String, nullable=False),
+    Column("component", String, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    PrimaryKeyConstraint("namespace", "component"),
+)
+
+deferred = Table(
+    "deferred",
+    metadata,
+    Column("namespace", String, nullable=False),
+    Column("component", String, nullable=False),
+    Column("event", BigInteger, nullable=False),
+    Column("error", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("namespace", "component", "event"),
+)
+
+# `version` grows with every change to the namespace's rows, `rewritten` is its value at the last change other
+# than appending: what a cache of them compares. Both are clock readings, so that a namespace that comes back never repeats one.
+namespaces = Table(
+    "namespaces",
+    metadata,
+    Column("path", String, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("rewritten", BigInteger, nullable=False),
+)

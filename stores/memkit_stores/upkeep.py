@@ -1,0 +1,230 @@
+"""Forgetting along the lineage, the deferred queue, and what a database holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, Table, and_, delete, func, insert, select, update
+
+from memkit.values import Deferred, Draft, Forgotten, Space, Stats, Where
+from memkit_stores import proof
+from memkit_stores.database import Database
+from memkit_stores.derived import record_row, store_draft, touch
+from memkit_stores.journal import CHUNK
+from memkit_stores.shelf import Shelves
+from memkit_stores.spaces import SqlSpaces, lacking
+from memkit_stores.tables import cursors, deferred, events, lineage, namespaces, records, spaces, vectors
+from memkit_stores.where_sql import condition, micros, moment, scope
+
+
+class SqlUpkeep:
+    """`memkit.ports.Upkeep` over a database."""
+
+    def __init__(self, database: Database, shelves: Shelves, spaces: SqlSpaces) -> None:
+        self._database = database
+        self._shelves = shelves
+        self._spaces = spaces
+
+    def forget(self, where: Where, /, *, verify: bool) -> Forgotten:
+        """See `memkit.ports.Upkeep.forget`."""
+        with self._database.write() as connection:
+            for path in _paths(connection, where):
+                self._database.hold(connection, path)
+            gone = _marked(connection, where, self._database.dialect)
+            texts = proof.texts_of(connection, gone) if verify else ()
+            doomed, rewound = _doomed(connection, gone)
+            paths = _remove(connection, gone, doomed, rewound)
+            if gone:
+                proof.owe(connection)
+        if gone:
+            self._shelves.erase_files(paths)
+            proof.pay(self._database)
+        result = Forgotten(events=len(gone), records=len(doomed), replayed=len(rewound))
+        if not verify:
+            return result
+        return proof.verified(self._database, self._shelves.folder, texts, result)
+
+    def retry(self, entry: Deferred, draft: Draft, space: Space | None, /) -> bool:
+        """See `memkit.ports.Upkeep.retry`."""
+        prepared = [record_row(record) for record in draft.records]
+        with self._database.write() as connection:
+            self._database.hold(connection, entry.namespace)
+            event = select(events.c.position).where(events.c.id == entry.event).scalar_subquery()
+            taken = connection.execute(
+                delete(deferred).where(
+                    deferred.c.namespace == entry.namespace,
+                    deferred.c.component == entry.component,
+                    deferred.c.event == event,
+                )
+            ).rowcount
+            if not taken:
+                return False
+            store_draft(connection, draft, prepared, space)
+            touch(connection, entry.namespace)
+        return True
+
+    def failed_again(self, entry: Deferred, /) -> None:
+        """See `memkit.ports.Upkeep.failed_again`."""
+        with self._database.write() as connection:
+            event = select(events.c.position).where(events.c.id == entry.event).scalar_subquery()
+            connection.execute(
+                update(deferred)
+                .where(
+                    deferred.c.namespace == entry.namespace,
+                    deferred.c.component == entry.component,
+                    deferred.c.event == event,
+                )
+                .values(error=entry.error, attempts=entry.attempts, at=micros(entry.at))
+            )
+
+    def deferred(self, where: Where | None, /) -> list[Deferred]:
+        """See `memkit.ports.Upkeep.deferred`."""
+        query = (
+            select(deferred, events.c.id)
+            .join(events, events.c.position == deferred.c.event)
+            .order_by(deferred.c.event, deferred.c.component)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query if where is None else query.where(scope(deferred.c.namespace, where))).all()
+        return [
+            Deferred(
+                namespace=row.namespace,
+                component=row.component,
+                event=row.id,
+                error=row.error,
+                attempts=row.attempts,
+                at=moment(row.at),
+            )
+            for row in rows
+        ]
+
+    def stats(self, where: Where | None, components: Sequence[str], /) -> Stats:
+        """See `memkit.ports.Upkeep.stats`."""
+        every = sorted(self._spaces.every(), key=lambda known: not known[1])
+        with self._database.read() as connection:
+            held = connection.execute(
+                _in_scope(select(func.count(events.c.namespace.distinct()), func.count()), events, where)
+            ).one()
+            by_component = connection.execute(
+                _in_scope(select(records.c.component, func.count()), records, where).group_by(records.c.component)
+            ).all()
+            pending = {name: connection.execute(_pending(name, where)).scalar_one() for name in components}
+            current = connection.execute(select(spaces.c.id).where(spaces.c.current)).scalar()
+            unembedded = 0
+            if current is not None:
+                lacks = _in_scope(lacking(current), records, where).subquery()
+                unembedded = connection.execute(select(func.count()).select_from(lacks)).scalar_one()
+            size = _size(connection)
+        return Stats(
+            namespaces=held[0],
+            events=held[1],
+            records={**dict.fromkeys(components, 0), **{name: count for name, count in by_component}},
+            pending=pending,
+            deferred=tuple(self.deferred(where)),
+            spaces=tuple(space for space, _ in every),
+            unembedded=unembedded,
+            bytes=size,
+        )
+
+
+def _in_scope(query: Select[Any], table: Table, where: Where | None) -> Select[Any]:
+    return query.select_from(table) if where is None else query.select_from(table).where(scope(table.c.namespace, where))
+
+
+def _pending(component: str, where: Where | None) -> Select[tuple[int]]:
+    reached = and_(cursors.c.namespace == events.c.namespace, cursors.c.component == component)
+    query = select(func.count()).select_from(events.outerjoin(cursors, reached))
+    query = query.where(events.c.position > func.coalesce(cursors.c.position, 0))
+    return query if where is None else query.where(scope(events.c.namespace, where))
+
+
+def _size(connection: Connection) -> int:
+    if connection.dialect.name == "postgresql":
+        return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
+    pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+    return int(pages) * int(connection.exec_driver_sql("PRAGMA page_size").scalar_one())
+
+
+def _paths(connection: Connection, where: Where) -> list[str]:
+    query = select(events.c.namespace).distinct().where(scope(events.c.namespace, where))
+    return sorted(connection.execute(query).scalars())
+
+
+def _marked(connection: Connection, where: Where, dialect: str) -> dict[int, str]:
+    """Position → namespace of every event to forget."""
+    query = select(events.c.position, events.c.namespace).where(condition(where, events, dialect))
+    return {position: namespace for position, namespace in connection.execute(query)}
+
+
+def _chunks(values: Iterable[int]) -> list[list[int]]:
+    ordered = sorted(values)
+    return [ordered[n : n + CHUNK] for n in range(0, len(ordered), CHUNK)]
+
+
+def _doomed(connection: Connection, gone: dict[int, str]) -> tuple[set[int], dict[tuple[str, str], int]]:
+    """The rows to remove, and where components have to start again: (namespace, component) → a position.
+
+    A row that depends on forgotten events alone just goes. When one had other sources as well, the component has to
+    absorb those again, and with them everything after the earliest: later rows may have been made in its light.
+    """
+    doomed: set[int] = set()
+    rewound: dict[tuple[str, str], int] = {}
+    for chunk in _chunks(gone):
+        doomed |= set(connection.execute(select(lineage.c.record).where(lineage.c.event.in_(chunk))).scalars())
+    for chunk in _chunks(doomed):
+        query = (
+            select(records.c.namespace, records.c.component, lineage.c.event)
+            .join(lineage, lineage.c.record == records.c.id)
+            .where(records.c.id.in_(chunk))
+        )
+        for namespace, component, event in connection.execute(query):
+            if event not in gone:
+                _lower(rewound, (namespace, component), event)
+    for (namespace, component), start in list(rewound.items()):
+        rewound[namespace, component] = _closed(connection, namespace, component, start, doomed)
+    return doomed, rewound
+
+
+def _lower(rewound: dict[tuple[str, str], int], key: tuple[str, str], position: int) -> None:
+    rewound[key] = min(position, rewound.get(key, position))
+
+
+def _closed(connection: Connection, namespace: str, component: str, start: int, doomed: set[int]) -> int:
+    """Doom every row with a source at `start` or later, and go back further while such a row has earlier sources."""
+    while True:
+        late = (
+            select(lineage.c.record)
+            .join(records, records.c.id == lineage.c.record)
+            .where(records.c.namespace == namespace, records.c.component == component, lineage.c.event >= start)
+        )
+        doomed |= set(connection.execute(late).scalars())
+        earliest = connection.execute(select(func.min(lineage.c.event)).where(lineage.c.record.in_(late))).scalar()
+        if earliest is None or earliest >= start:
+            return start
+        start = earliest
+
+
+def _remove(
+    connection: Connection, gone: dict[int, str], doomed: set[int], rewound: dict[tuple[str, str], int]
+) -> list[str]:
+    """Remove everything in this transaction; return the namespaces that changed."""
+    for chunk in _chunks(doomed):
+        connection.execute(delete(vectors).where(vectors.c.record.in_(chunk)))
+        connection.execute(delete(lineage).where(lineage.c.record.in_(chunk)))
+        connection.execute(delete(records).where(records.c.id.in_(chunk)))
+    for chunk in _chunks(gone):
+        connection.execute(delete(deferred).where(deferred.c.event.in_(chunk)))
+        connection.execute(delete(events).where(events.c.position.in_(chunk)))
+    for (namespace, component), start in rewound.items():
+        mine = and_(cursors.c.namespace == namespace, cursors.c.component == component)
+        connection.execute(update(cursors).where(mine, cursors.c.position >= start).values(position=start - 1))
+        waiting = and_(deferred.c.namespace == namespace, deferred.c.component == component)
+        connection.execute(delete(deferred).where(waiting, deferred.c.event >= start))
+    paths = sorted(set(gone.values()))
+    for path in paths:
+        touch(connection, path, rewritten=True)
+        if connection.execute(select(events.c.position).where(events.c.namespace == path).limit(1)).first() is None:
+            for table, column in ((cursors, cursors.c.namespace), (namespaces, namespaces.c.path)):
+                connection.execute(delete(table).where(column == path))
+    return paths
