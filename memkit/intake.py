@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
 
 from memkit.values import Document, Event, Json, Metadata, utc
 
@@ -53,7 +53,7 @@ class Given:
     metadata: Metadata | None = None
 
 
-def is_one(what: object) -> bool:
+def is_one(what: object) -> TypeGuard[Addable]:
     """Whether `what` is a single thing to add rather than several."""
     return isinstance(what, (str, Mapping, Document, Event, _PageLike, _MessageLike))
 

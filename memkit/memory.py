@@ -81,14 +81,16 @@ class Memory:
             metadata=metadata,
         )
         if is_one(what):
-            return self._store([what], given)  # type: ignore[list-item]  # is_one says that it is an Addable
+            return self._store([what], given)
         if not isinstance(what, Iterable):
             raise TypeError(f"cannot add a {type(what).__name__}; add a text, a message, a Document, or a list of these")
         if key is not None:
             raise ValueError("one key cannot stand for several events; give each message its own 'key'")
         if isinstance(what, (list, tuple)):
             return self._store(what, given)
-        items, ids, known = iter(what), [], set()  # type: ignore[arg-type]
+        items: Iterator[Addable] = iter(what)
+        ids: list[str] = []
+        known: set[str] = set()
         while batch := list(islice(items, STREAM)):
             receipt = self._store(batch, given, first=len(ids))
             ids += receipt.ids

@@ -52,8 +52,10 @@ class Shelf(Protocol):
     """All rows of one component in one scope, as columns, at one moment. Row numbers are 0 … size-1.
 
     Rows are ordered by the journal: within a namespace a row made from an earlier event comes first. Shapes are
-    [size]. `id`: record ids, int64. `strand`: int32 code of what the row is part of: its session, or its document.
-    `author`: int32 code into `authors`, -1 for none. `length`: number of terms in the row, float32.
+    [size]. `id`: record ids, int64. `strand`: int32 code of what the row is part of: its session, or its document;
+    negative for turns without a session, which follow each other but need not have to do with each other.
+    `author`: int32 code into `authors`, -1 for none. `length`: number of terms in the row,
+    `weight`: what the component gave it; both float32.
     """
 
     @property
@@ -66,6 +68,8 @@ class Shelf(Protocol):
     def author(self) -> NDArray[np.int32]: ...
     @property
     def length(self) -> NDArray[np.float32]: ...
+    @property
+    def weight(self) -> NDArray[np.float32]: ...
     @property
     def authors(self) -> Sequence[str]: ...
 

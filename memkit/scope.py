@@ -39,7 +39,7 @@ _SCOPE = frozenset(Scope.__annotations__)
 
 def to_where(namespace: str, scope: Scope) -> Where:
     """The filter that the scope arguments ask for, in this namespace whatever they say of theirs."""
-    unknown = sorted(set(scope) - _SCOPE)
+    unknown = sorted(scope.keys() - _SCOPE)
     if unknown:
         raise TypeError(f"unknown filter {', '.join(unknown)}; there are {', '.join(sorted(_SCOPE))}")
     moments = {name: scope.get(name) for name in ("since", "until", "as_of")}
@@ -114,7 +114,7 @@ class Binding:
         if not text.strip() and vector is None:
             raise ValueError("the question is empty; give a text, or a vector")
         for name, value, least in (("k", k, 1), ("neighbours", neighbours, 0)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            if type(value) is not int or value < least:  # True is an int, but no number of hits
                 raise ValueError(f"{name} is {value!r}; it needs to be a whole number of at least {least}")
         if floor is not None and not 0 <= floor <= 1:
             raise ValueError(f"floor is {floor}; scores lie between 0 and 1")

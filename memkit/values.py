@@ -75,7 +75,8 @@ class Record:
     """A row that a component derived from events.
 
     `text` is what a hit shows. The vector is made from `index` (None: the text), the words that the row is found by
-    from `words` (None: what the vector is made from). With `embed` the row wants a vector: when the component has not given one (`vector`, shape [dimension]) and the memory has an
+    from `words` (None: what the vector is made from). `weight` is a factor on the row's score. With `embed` the row
+    wants a vector: when the component has not given one (`vector`, shape [dimension]) and the memory has an
     embedder, the engine makes it. `sources` name every event the row depends on,
     the event it shows first: forgetting follows them. The other fields are what filters look at.
     """
@@ -93,6 +94,7 @@ class Record:
     metadata: Metadata = field(default_factory=dict)
     index: str | None = None
     words: str | None = None
+    weight: float = 1.0
     embed: bool = True
     vector: NDArray[np.float32] | None = None
     id: int = 0

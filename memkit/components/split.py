@@ -32,10 +32,10 @@ _HEADING = re.compile(r"[^\S\n]*+#{1,6} ")
 _DOTTED = re.compile(r"(?:\w\.)*+\w")  # J, U.S, e.g, a.m: what stands before the last full stop
 
 _TITLE = re.compile(
-    "mrs?|ms|messrs|dr|prof|st|mt|jr|sr|gen|col|capt|lt|sgt|rev|hon|gov|sen|rep|vs|cf|al", re.IGNORECASE
+    "mrs?|ms|messrs|dr|prof|st|mt|jr|sr|gen|col|capt|lt|sgt|rev|hon|gov|sen|rep|vs|cf|al|approx|ca", re.IGNORECASE
 )
 _BEFORE_NUMBER = re.compile(
-    "nos?|nr|vols?|pp|ch|sec|art|figs?|eqs?|tab|approx|ca|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec", re.IGNORECASE
+    "nos?|nr|vols?|pp|ch|sec|art|figs?|eqs?|tab|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec", re.IGNORECASE
 )
 _LONGEST = 12  # characters looked at before a full stop; no abbreviation above is as long
 _HEADING_LENGTH = 200  # a longer line is no heading, however it starts
@@ -118,7 +118,7 @@ def _abbreviates(text: str, stop: int, after: str) -> bool:
     if not words:
         return False
     word = words[-1].lstrip("\"'“‘«([*_")
-    if word.isdecimal():  # "1." at the start of a line counts; "in 1999." does not
+    if word.isdecimal():  # "1." at the start of a line numbers it; "in 1999." ends a sentence
         before = stop - len(word) - 1
         return len(word) <= 3 and (before < 0 or text[before] == "\n")
     if _DOTTED.fullmatch(word):

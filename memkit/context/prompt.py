@@ -73,13 +73,17 @@ class TextForm:
 
     count: Count
     gap: str
-    fixed: int = 0
+
+    @property
+    def fixed(self) -> int:
+        """What a counter adds to every text, once, less the gap that the last line does not have."""
+        return 2 * self.count("") - self.count(self.gap)
 
     def line(self, entry: Entry, text: str | None = None, /) -> str:
         return quote(entry.mark, entry.records, text=text)
 
     def cost(self, entry: Entry, line: str, /) -> int:
-        return self.count(line + self.gap)
+        return self.count(line + self.gap) - self.count("")
 
     def make(self, blocks: Blocks, /) -> tuple[str, int]:
         text = _joined(blocks, self.gap)

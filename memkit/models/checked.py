@@ -66,7 +66,7 @@ class Prefixed:
 
 
 class Checked:
-    """An embedder whose vectors can be relied on: float32, the right shape, finite, of length 1 where the space says so.
+    """An embedder whose vectors can be relied on: float32, the right shape, finite, of length 1 if the space says so.
 
     - The prefixes of the space are put before the texts here, and nowhere else.
     - A blank text (empty, or white space only) is never sent: its vector is zero, so it is near to nothing.
@@ -74,8 +74,8 @@ class Checked:
     - The vectors of the last `remembered` questions are kept in memory.
     - Lone surrogates, which no model can read, are sent as "?".
 
-    Raises ModelError when the reply cannot be used. Its text never quotes what was embedded: errors are kept longer than
-    texts that are to be forgotten. Safe to use from several threads and event loops.
+    Raises ModelError when the reply cannot be used. Its text never quotes what was embedded: errors may be
+    kept when texts are to be forgotten. Safe to use from several threads and event loops.
     """
 
     def __init__(self, embedder: Embedder, *, largest: int = 1024, remembered: int = 256) -> None:
@@ -166,11 +166,9 @@ def usable(reply: object, count: int, space: Space) -> Vectors:
             f"{space.model!r} answered with vectors of dimension {vectors.shape[1]}, "
             f"but its space has dimension {space.dimension}; set the dimension to what the model returns"
         )
-    finite = np.isfinite(vectors).all(axis=1)
-    if not finite.all():
-        raise ModelError(
-            f"{space.model!r} answered with NaN or infinity in {_rows(~finite)}; ask again or change models"
-        )
+    broken = ~np.isfinite(vectors).all(axis=1)
+    if np.any(broken):
+        raise ModelError(f"{space.model!r} answered with NaN or infinity in {_rows(broken)}; try again")
     return _normalised(vectors, space) if space.normalised else vectors
 
 
@@ -190,16 +188,15 @@ def _normalised(vectors: Vectors, space: Space) -> Vectors:
     lengths = np.sqrt(np.einsum("nd,nd->n", wide, wide))
     zero = lengths == 0
     if zero.any():
-        raise ModelError(
-            f"{space.model!r} answered with a zero vector in {_rows(zero)}; it has no direction to compare"
-        )
+        raise ModelError(f"{space.model!r} answered with a zero vector in {_rows(zero)}; it points nowhere")
     if np.abs(lengths - 1).max(initial=0.0) <= LENGTH_TOLERANCE:
         return vectors
     return (wide / lengths[:, None]).astype(np.float32)
 
 
-def _rows(bad: NDArray[np.bool_]) -> str:
-    return f"{bad.sum()} of {len(bad)} vectors (the first is number {int(bad.argmax())})"
+def _rows(bad: object) -> str:
+    marks = np.asarray(bad)
+    return f"{marks.sum()} of {len(marks)} vectors (the first is number {marks.argmax()})"
 
 
 def _texts(texts: Sequence[str]) -> list[str]:

@@ -20,13 +20,14 @@ try:
     from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.util import load_file_path
+    from transformers import PreTrainedTokenizerBase
     from transformers.utils import logging as transformers_logging
 except ImportError as error:
     raise ImportError('local embedding models need the extra "local": pip install "agentic-memkit[local]"') from error
 
-# On a CPU the activations of a batch should fit its cache: about 1,000 tokens at four characters each.
-# MiniLM on LoCoMo turns: 1.16 times as fast as batches of 32 texts, and as fast as batches cut by token counts.
-CPU_CHARACTERS = 4096
+# On a CPU the activations of a batch should fit its cache. With texts sorted by tokens, MiniLM on LoCoMo turns takes
+# 1/1.15 of the time of batches of 32 sorted by characters; with batches of 64 it takes longer than with 32.
+CPU_TOKENS = 1024
 
 loading = threading.Lock()  # the progress bars are switched off for the whole process while a model loads
 
@@ -38,7 +39,8 @@ class SentenceTransformerEmbedder:
     A prefix that is None is the one that the model's own files name for questions or documents, if any. A text
     that is longer than the model reads is cut off. The space names the model by its content, not by its place.
 
-    Raises ModelError when the model cannot be loaded. Safe to use from several threads: they take turns, batch by batch.
+    Raises ModelError when the model cannot be loaded. Safe to use from several threads: they take turns
+    by the batch.
     """
 
     def __init__(
@@ -56,17 +58,9 @@ class SentenceTransformerEmbedder:
         folder, self._model = _load(os.fspath(name_or_folder), device)
         self._batch = batch
         self._lock = threading.Lock()
-        self._characters = CPU_CHARACTERS if self._model.device.type == "cpu" else None
+        self._tokens = CPU_TOKENS if self._model.device.type == "cpu" else None
         self._normalise = normalise
-        prompts = self._model.prompts
-        asked = prompts.get("query", "") if query_prefix is None else query_prefix
-        told = _document_prompt(prompts) if document_prefix is None else document_prefix
-        self._model.default_prompt_name = None  # prefixes are put in front by whoever reads the space
-        if (asked or told) and any(getattr(module, "include_prompt", True) is False for module in self._model):
-            raise ModelError(
-                f"{name_or_folder} leaves its prompt out when it pools, which memkit cannot do with a prefix; "
-                'pass query_prefix="" and document_prefix="", or take another model'
-            )
+        asked, told = _prefixes(self._model, query_prefix, document_prefix)
         self._space = Space(
             model=fingerprint(folder),
             dimension=self._encode(["dimension"], threading.Event()).shape[1],
@@ -91,7 +85,7 @@ class SentenceTransformerEmbedder:
 
     def _encode(self, texts: Sequence[str], stop: threading.Event) -> NDArray[np.float32]:
         parts: list[NDArray[np.float32]] = []
-        batches = list(self._batches(texts))
+        batches = list(self._batches(self._lengths(texts)))
         for rows in batches:
             with self._lock:  # a tokenizer that is in use in another thread raises "Already borrowed"
                 if stop.is_set():
@@ -99,14 +93,22 @@ class SentenceTransformerEmbedder:
                 parts.append(self._forward([texts[row] for row in rows]))
         return np.concatenate(parts)[np.argsort([row for rows in batches for row in rows])]
 
-    def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
+    def _lengths(self, texts: Sequence[str]) -> list[int]:
+        """The tokens in each text; for the few models whose tokenizer is not transformers', a guess."""
+        if not isinstance(self._model.tokenizer, PreTrainedTokenizerBase):
+            return [1 + len(text) // 4 for text in texts]
+        with self._lock:
+            cut = {"truncation": True, "max_length": self._model.max_seq_length}
+            return [len(tokens) for tokens in self._model.tokenizer(list(texts), **cut)["input_ids"]]
+
+    def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
         """Row numbers, longest texts first: texts of like length waste no work on padding."""
-        order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
+        order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
         start = 0
         while start < len(order):
             size = self._batch
-            if self._characters is not None:
-                size = min(size, max(1, self._characters // max(1, len(texts[order[start]]))))
+            if self._tokens is not None:
+                size = min(size, max(1, self._tokens // max(1, lengths[order[start]])))
             yield order[start : start + size]
             start += size
 
@@ -135,8 +137,8 @@ def _load(name: str, device: str | None) -> tuple[Path, SentenceTransformer]:
             model = SentenceTransformer(source, device=device, cache_folder=cache, local_files_only=local)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(
-            f"cannot load the embedding model {name!r}: {error} (it must be a folder with a sentence-transformers model, "
-            "or the name of one on the Hugging Face hub, which is downloaded the first time)"
+            f"cannot load the embedding model {name!r} (device: {device or 'any'}): {error}. It must be a folder with a "
+            "sentence-transformers model, or the name of one on the Hugging Face hub, downloaded the first time"
         ) from error
     return here if local else _cached_folder(name, cache), model
 
@@ -151,9 +153,21 @@ def _cached_folder(name: str, cache: str | None) -> Path:
     raise ModelError(f"{name!r} was loaded, but its files are not in the cache; save it to a folder and give that")
 
 
-def _document_prompt(prompts: dict[str, str]) -> str:
-    """The names under which sentence-transformers itself looks for it, in its order."""
-    return next((prompts[name] for name in ("document", "passage", "corpus") if prompts.get(name)), "")
+def _prefixes(model: SentenceTransformer, query: str | None, document: str | None) -> tuple[str, str]:
+    """What is put before questions and documents, by whoever reads the space: the model itself no longer does it."""
+    model.default_prompt_name = None
+    if query is None:
+        query = model.prompts.get("query") or ""
+    if document is None:  # the names are those that sentence-transformers looks for, in its order
+        document = next(
+            (model.prompts[name] for name in ("document", "passage", "corpus") if model.prompts.get(name)), ""
+        )
+    if (query or document) and any(getattr(module, "include_prompt", True) is False for module in model):
+        raise ModelError(
+            "this embedding model leaves its prompt out when it pools, which memkit cannot do with a prefix; "
+            'pass query_prefix="" and document_prefix="", or take another model'
+        )
+    return query, document
 
 
 @contextmanager

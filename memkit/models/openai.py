@@ -145,9 +145,7 @@ def _dimension(model: str, asked: int | None) -> int:
     known = DIMENSIONS.get(model)
     if known is None:
         if asked is None or asked < 1:
-            raise ValueError(
-                f"pass dimensions=, the length of the vectors that {model!r} returns, at least 1; not {asked}"
-            )
+            raise ValueError(f"pass dimensions=, the length of the vectors that {model!r} returns; not {asked}")
         return asked
     if asked is None or asked == known:
         return known
@@ -166,11 +164,13 @@ def _advice(error: openai.OpenAIError) -> str:
         case openai.NotFoundError():
             return f"there is no such model or address (404); check the model's name and base_url. {error}"
         case openai.RateLimitError():
-            return f"too many requests, or the account is used up (429), after {RETRIES} retries; wait, or ask for less. {error}"
+            return (
+                f"too many requests, or no credit left (429), after {RETRIES} retries; wait, or ask for less. {error}"
+            )
         case openai.APITimeoutError():
             return f"no answer in time, after {RETRIES} retries; pass a longer timeout= or a smaller batch="
         case openai.APIConnectionError():
-            return f"no connection, after {RETRIES} retries ({error.__cause__ or error}); is base_url right, and is the server up?"
+            return f"no connection, after {RETRIES} retries; check base_url and the server. {error.__cause__ or error}"
         case openai.InternalServerError():
             return f"the server failed ({error.status_code}), after {RETRIES} retries; try again later. {error}"
         case _:

@@ -51,7 +51,8 @@ class HashEmbedder:
             for word in re.findall(r"\w+", lower) or lower.split():
                 row[self._bucket(word)] += 1
         lengths = np.linalg.norm(counts, axis=1, keepdims=True)
-        return np.divide(counts, lengths, out=counts, where=lengths > 0)
+        np.divide(counts, lengths, out=counts, where=lengths > 0)
+        return counts
 
     def _bucket(self, word: str) -> int:
         digest = blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8, key=self._key).digest()

@@ -158,7 +158,7 @@ class ModelServer:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 _send(self, answer(Request(path=self.path, headers=headers, body=body)))
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
                 """A test's output is not the place for an access log."""
 
         return Handler

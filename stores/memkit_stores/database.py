@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import NullPool, StaticPool
 
 from memkit.errors import ClosedError, StoreError
 from memkit_stores import migrations
@@ -47,6 +47,8 @@ class Database:
         self._written = 0
         self._stamp: sqlite3.Connection | None = None
         self._writer: tuple[Connection, sqlite3.Connection] | None = None
+        self._mine = threading.local()  # each thread's connection for reading
+        self._all_kept: list[sqlite3.Connection] = []
         self.engine = self._connect(durability)
         try:
             with _translated(self.name):
@@ -58,8 +60,20 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for reading; on SQLite all of its reads see one moment."""
-        with self._turn(self.in_memory), _translated(self.name), self.engine.connect() as connection:
-            yield connection
+        if self.dialect == "postgresql":
+            with self._turn(False), _translated(self.name), self.engine.connect() as connection:
+                yield connection
+            return
+        with self._turn(self.in_memory), _translated(self.name):
+            connection, driver = self._reader()
+            if driver.in_transaction:  # in memory there is one connection for all
+                yield connection
+                return
+            driver.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                driver.execute("ROLLBACK")
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -69,7 +83,9 @@ class Database:
                 yield connection
             return
         with self._turn(True), _translated(self.name):
-            connection, driver = self._writer or self._take_writer()
+            if self._writer is None:
+                self._writer = self._kept()
+            connection, driver = self._writer
             driver.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -90,13 +106,20 @@ class Database:
         ):
             yield connection
 
-    def _take_writer(self) -> tuple[Connection, sqlite3.Connection]:
-        """Kept for good: taking a connection from the pool for each call would cost as much as an insert."""
+    def _reader(self) -> tuple[Connection, sqlite3.Connection]:
+        kept: tuple[Connection, sqlite3.Connection] | None = getattr(self._mine, "reader", None)
+        if kept is None:
+            kept = self._mine.reader = self._kept()
+        return kept
+
+    def _kept(self) -> tuple[Connection, sqlite3.Connection]:
+        """A connection that stays: taking one from a pool for each call would cost as much as an insert."""
         connection = self._outside_transactions()
         driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
-        self._writer = (connection, driver)
-        return self._writer
+        with self._lock:
+            self._all_kept.append(driver)
+        return connection, driver
 
     def _outside_transactions(self) -> Connection:
         return self.engine.execution_options(isolation_level="AUTOCOMMIT", memkit_begin=None).connect()
@@ -127,8 +150,8 @@ class Database:
                 self._closed = True
                 if self._stamp is not None:
                     self._stamp.close()
-                if self._writer is not None:
-                    self._writer[0].close()
+                for kept in self._all_kept:
+                    kept.close()
                 self.engine.dispose()
 
     @contextmanager
@@ -155,7 +178,7 @@ class Database:
         engine = create_engine(
             self.url,
             connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "isolation_level": None},
-            **({"poolclass": StaticPool} if self.in_memory else {"pool_size": 8, "max_overflow": 56}),
+            poolclass=StaticPool if self.in_memory else NullPool,
         )
         synchronous = "FULL" if durability == "disk" else "NORMAL"
 

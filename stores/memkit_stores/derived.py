@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
+import json
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import JSON, BigInteger, Connection, Select, Text, bindparam, cast, func, insert, select, update
 from sqlalchemy import Row as SqlRow
 
 from memkit.errors import AbsorbError
@@ -30,6 +31,7 @@ class SqlDerived:
     def __init__(self, database: Database, shelves: Shelves) -> None:
         self._database = database
         self._shelves = shelves
+        self._fetch = _fetching(database.dialect)
         self._progress: dict[tuple[str, bool, tuple[str, ...]], tuple[int, dict[str, Progress]]] = {}
 
     def progress(self, where: Where, components: Sequence[str], /) -> dict[str, Progress]:
@@ -105,23 +107,26 @@ class SqlDerived:
         """See `memkit.ports.Derived.records`."""
         if not ids:
             return []
-        found: dict[int, Record] = {}
+        found: dict[int, list[Any]] = {}
         with self._database.read() as connection:
-            for start in range(0, len(ids), CHUNK):
-                query = (
-                    select(*_RECORD_COLUMNS, events.c.id.label("event"), lineage.c.start, lineage.c.end)
-                    .join(lineage, lineage.c.record == records.c.id)
-                    .join(events, events.c.position == lineage.c.event)
-                    .where(
-                        records.c.id.in_([int(id) for id in ids[start : start + CHUNK]]),
-                        records.c.component == component,
-                        scope(records.c.namespace, where),
-                    )
-                    .order_by(records.c.id, lineage.c.ordinal)
-                )
-                for id, rows in itertools.groupby(connection.execute(query), key=lambda row: row.id):
-                    found[id] = to_record(list(rows))
-        return [found[id] for id in ids if id in found]
+            for row in connection.execute(self._fetch, {"ids": json.dumps([int(id) for id in ids]), "component": component}):
+                found.setdefault(row[0], []).append(row)
+        every = {id: to_record(rows) for id, rows in found.items()}
+        return [every[id] for id in ids if id in every and where.covers(every[id].namespace)]
+
+
+def _fetching(dialect: str) -> Select[*tuple[Any, ...]]:
+    """The rows with ids of a JSON list, one for each source. The list is one parameter: the statement stays the same."""
+    each = func.json_each if dialect == "sqlite" else func.json_array_elements_text
+    listed = each(cast(bindparam("ids"), Text if dialect == "sqlite" else JSON)).table_valued("value")
+    wanted = select(cast(listed.c.value, BigInteger))
+    return (
+        select(*_RECORD_COLUMNS, events.c.id.label("event"), lineage.c.start, lineage.c.end)
+        .join(lineage, lineage.c.record == records.c.id)
+        .join(events, events.c.position == lineage.c.event)
+        .where(records.c.id.in_(wanted), records.c.component == bindparam("component"))
+        .order_by(records.c.id, lineage.c.ordinal)
+    )
 
 
 def record_row(record: Record) -> Mapping[str, object]:
@@ -138,6 +143,7 @@ def record_row(record: Record) -> Mapping[str, object]:
         "text": record.text,
         "index_text": record.index,
         "metadata": record.metadata,
+        "weight": record.weight,
         "embed": record.embed,
         "terms": pack(record.embedded if record.words is None else record.words),
         "start": record.sources[0].start,
@@ -220,7 +226,7 @@ def _positions(connection: Connection, ids: set[str]) -> dict[str, int]:
     return found
 
 
-def to_record(rows: Sequence[SqlRow[tuple[object, ...]]]) -> Record:
+def to_record(rows: Sequence[SqlRow[*tuple[Any, ...]]]) -> Record:
     """A record from its rows, one for each source, in order."""
     row = rows[0]
     return Record(

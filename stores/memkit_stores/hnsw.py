@@ -137,11 +137,16 @@ class Graph:
         flat: NDArray[np.float32] = FAISS.rev_swig_ptr(self._storage.get_xb(), size * self._width)
         return flat.reshape(size, self._width)
 
-    def extend(self, matrix: NDArray[np.float32]) -> None:
+    def extend(self, matrix: NDArray[np.float32], *, threads: int = 1) -> None:
         """Insert vectors behind the others. Searches go on in between."""
-        for start in range(0, len(matrix), CHUNK):
-            with self._gate.writing():
-                self._index.add(matrix[start : start + CHUNK])
+        others = FAISS.omp_get_max_threads()  # of this thread; setting it does not change it for other threads
+        FAISS.omp_set_num_threads(threads)
+        try:
+            for start in range(0, len(matrix), CHUNK * threads):
+                with self._gate.writing():
+                    self._index.add(matrix[start : start + CHUNK * threads])
+        finally:
+            FAISS.omp_set_num_threads(others)
 
     def search(
         self, vector: NDArray[np.float32], k: int, *, effort: int, below: int, admitted: NDArray[np.bool_] | None

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select
 
 from memkit.values import Event, Receipt, Where
 from memkit_stores.database import Database
@@ -84,7 +84,7 @@ def _known(connection: Connection, batch: Sequence[Event]) -> tuple[set[str], di
     keys: dict[tuple[str, str | None], str] = {}
     for start in range(0, len(batch), CHUNK):
         part = batch[start : start + CHUNK]
-        asked = [events.c.id.in_([event.id for event in part])]
+        asked: list[ColumnElement[bool]] = [events.c.id.in_([event.id for event in part])]
         for namespace in {event.namespace for event in part}:
             named = [event.key for event in part if event.namespace == namespace and event.key is not None]
             if named:
@@ -120,7 +120,7 @@ def _bare_row(event: Event) -> tuple[object, ...]:
     return (*(value for name, value in row.items() if name != "metadata"), json.dumps(event.metadata) if event.metadata else "{}")
 
 
-def to_event(row: Row[Any]) -> Event:
+def to_event(row: Row[*tuple[Any, ...]]) -> Event:
     """An event from a row of all columns."""
     return Event(
         position=row.position,

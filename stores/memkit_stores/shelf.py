@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Row, Select, and_, select
 
 from memkit.ports import Postings
 from memkit.values import Space, Where
-from memkit_stores import postings, vectors
+from memkit_stores import nearest, postings, vectors
 from memkit_stores.database import Database
 from memkit_stores.spaces import space_in_use
 from memkit_stores.tables import namespaces, records
@@ -98,7 +98,7 @@ class Shelf:
         component: str,
         columns: _Columns,
         words: postings.Snapshot,
-        near: vectors.Snapshot | None,
+        near: nearest.Snapshot | None,
     ) -> None:
         self._database = database
         self._component = component
@@ -109,6 +109,7 @@ class Shelf:
         self.id: NDArray[np.int64] = columns.id[: columns.size]
         self.strand: NDArray[np.int32] = columns.strand[: columns.size]
         self.author: NDArray[np.int32] = columns.author[: columns.size]
+        self.weight: NDArray[np.float32] = columns.weight[: columns.size]
         self.length: NDArray[np.float32] = words.lengths
         self.authors: Sequence[str] = columns.authors
 
@@ -159,15 +160,23 @@ class _Columns:
     author: NDArray[np.int32]
     before: NDArray[np.int32]
     after: NDArray[np.int32]
+    weight: NDArray[np.float32]
     embedded: NDArray[np.bool_]
     authors: tuple[str, ...] = ()
 
     @classmethod
     def empty(cls) -> _Columns:
-        return cls(0, np.empty(0, np.int64), *(np.empty(0, np.int32) for _ in range(4)), np.empty(0, bool))
+        codes = np.empty(0, np.int32)
+        weight, embedded = np.empty(0, np.float32), np.empty(0, np.bool_)
+        return cls(0, np.empty(0, np.int64), codes, codes, codes, codes, weight, embedded)
 
     def extended(
-        self, id: Sequence[int], strand: Sequence[int], author: Sequence[int], embedded: Sequence[bool]
+        self,
+        id: Sequence[int],
+        strand: Sequence[int],
+        author: Sequence[int],
+        weight: Sequence[float],
+        embedded: Sequence[bool],
     ) -> _Columns:
         size = self.size + len(id)
         room = len(self.id) if size <= len(self.id) else max(64, size + size // 2)
@@ -178,6 +187,7 @@ class _Columns:
             _resized(self.author, room),
             _resized(self.before, room),
             _resized(self.after, room),
+            _resized(self.weight, room),
             _resized(self.embedded, room),
             self.authors,
         )
@@ -185,6 +195,7 @@ class _Columns:
         grown.id[fresh] = id
         grown.strand[fresh] = strand
         grown.author[fresh] = author
+        grown.weight[fresh] = weight
         grown.embedded[fresh] = embedded
         grown.before[fresh] = -1
         grown.after[fresh] = -1
@@ -251,6 +262,7 @@ class _Keeper:
             return self._shelf
 
     def save(self) -> None:
+        self.refreshed()  # what was forgotten must not be written back
         with self._lock:
             if self._vectors is not None:
                 self._vectors.save()
@@ -278,10 +290,10 @@ class _Keeper:
     def _taken_out(self, connection: Connection) -> bool:
         """Take removed rows out in place. False when more has changed than that."""
         size = self._columns.size
-        there = dict(connection.execute(self._rows(None, whole=False)).tuples().all())
+        there: dict[int, int | None] = dict(connection.execute(self._rows(None, whole=False)).tuples().all())
         old = self._columns.id[:size].tolist()
-        keep = np.fromiter((id in there for id in old), bool, size)
-        embedded = np.fromiter((there.get(id) is not None for id in old), bool, size)
+        keep = np.array([id in there for id in old], np.bool_)
+        embedded = np.array([there.get(id) is not None for id in old], np.bool_)
         if (embedded != self._columns.embedded[:size])[keep].any():
             return False  # vectors were filled in
         self._compact(keep)
@@ -292,7 +304,11 @@ class _Keeper:
         old = self._columns
         names = {code: strand for strand, (code, _) in self._strands.items()}
         self._columns = _Columns.empty().extended(
-            old.id[kept].tolist(), old.strand[kept].tolist(), old.author[kept].tolist(), old.embedded[kept].tolist()
+            old.id[kept].tolist(),
+            old.strand[kept].tolist(),
+            old.author[kept].tolist(),
+            old.weight[kept].tolist(),
+            old.embedded[kept].tolist(),
         )
         self._columns.authors = old.authors
         self._strands = {}
@@ -315,7 +331,11 @@ class _Keeper:
         codes = [self._code(strand) for strand in strands]
         authors = [-1 if row.author is None else self._authors.setdefault(row.author, len(self._authors)) for row in rows]
         self._columns = self._columns.extended(
-            [row.id for row in rows], codes, authors, [row.vector is not None for row in rows]
+            [row.id for row in rows],
+            codes,
+            authors,
+            [row.weight for row in rows],
+            [row.vector is not None for row in rows],
         )
         self._columns.authors = tuple(self._authors)
         for row, (strand, code) in enumerate(zip(strands, codes, strict=True), start=first):
@@ -327,11 +347,11 @@ class _Keeper:
 
     def _code(self, strand: tuple[object, ...]) -> int:
         if strand not in self._strands:
-            self._strands[strand] = (self._codes, -1)
             self._codes += 1
+            self._strands[strand] = (-self._codes if strand[-1] is None else self._codes, -1)
         return self._strands[strand][0]
 
-    def _add_vectors(self, rows: Sequence[Row[Any]], first: int) -> None:
+    def _add_vectors(self, rows: Sequence[Row[*tuple[Any, ...]]], first: int) -> None:
         given = [n for n, row in enumerate(rows) if row.vector is not None]
         if self._vectors is None or self._space is None or not given:
             return
@@ -347,15 +367,16 @@ class _Keeper:
         self._strands[strand] = (code, row)
 
     @staticmethod
-    def _strand(row: Row[Any]) -> tuple[object, ...]:
-        """A document is a strand of its own; turns without a session are one conversation."""
+    def _strand(row: Row[*tuple[Any, ...]]) -> tuple[object, ...]:
+        """A document is a strand of its own; so is a session. Turns without a session follow each other as well, but
+        need not have to do with each other."""
         return (row.namespace, row.position) if row.kind == "document" else (row.namespace, "session", row.session)
 
-    def _rows(self, path: str | None, *, whole: bool, after: int = 0) -> Select[Any]:
+    def _rows(self, path: str | None, *, whole: bool, after: int = 0) -> Select[*tuple[Any, ...]]:
         """The rows of one namespace or of all in scope, in shelf order: what is appended, or just (id, its vector's id)."""
         r, v = records.c, vector_table.c
         joined = records.outerjoin(vector_table, and_(v.record == r.id, v.space == self._number))
-        columns = [r.id, r.namespace, r.kind, r.session, r.author, r.position, r.terms, v.vector]
+        columns = [r.id, r.namespace, r.kind, r.session, r.author, r.position, r.weight, r.terms, v.vector]
         return (
             select(*(columns if whole else [r.id, v.record]))
             .select_from(joined)

@@ -104,7 +104,7 @@ def space_in_use(connection: Connection, space: Space | None) -> int:
     return int(row.id)
 
 
-def lacking(space: int) -> Select[tuple[int, str, str | None]]:
+def lacking(space: int) -> Select[int, str, str | None]:
     """Rows that want a vector and have none in the space."""
     has = exists().where(and_(vectors.c.record == records.c.id, vectors.c.space == space))
     return select(records.c.id, records.c.text, records.c.index_text).where(records.c.embed, ~has)
@@ -126,5 +126,5 @@ def _rewrite_all(connection: Connection) -> None:
     connection.execute(update(namespaces).values(version=later, rewritten=later))
 
 
-def _to_space(row: Row[Any]) -> Space:
+def _to_space(row: Row[*tuple[Any, ...]]) -> Space:
     return Space(**{name: getattr(row, name) for name in _FIELDS})

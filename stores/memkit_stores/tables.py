@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -79,6 +80,7 @@ records = Table(
     Column("text", String, nullable=False),
     Column("index_text", String),
     Column("metadata", _Json, nullable=False),
+    Column("weight", Float, nullable=False),
     Column("embed", Boolean, nullable=False),
     Column("terms", LargeBinary, nullable=False),
     # where the first source lies: the order of a shelf

@@ -128,11 +128,11 @@ class SqlUpkeep:
         )
 
 
-def _in_scope(query: Select[Any], table: Table, where: Where | None) -> Select[Any]:
+def _in_scope(query: Select[*tuple[Any, ...]], table: Table, where: Where | None) -> Select[*tuple[Any, ...]]:
     return query.select_from(table) if where is None else query.select_from(table).where(scope(table.c.namespace, where))
 
 
-def _pending(component: str, where: Where | None) -> Select[tuple[int]]:
+def _pending(component: str, where: Where | None) -> Select[int]:
     reached = and_(cursors.c.namespace == events.c.namespace, cursors.c.component == component)
     query = select(func.count()).select_from(events.outerjoin(cursors, reached))
     query = query.where(events.c.position > func.coalesce(cursors.c.position, 0))

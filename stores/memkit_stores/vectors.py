@@ -188,32 +188,35 @@ class Vectors:
         now = self._snapshot
         return now.first(len(seen.slots), seen.count) if now.generation == seen.generation else seen
 
-    def settle(self) -> None:
-        """Put all vectors into the graph, if there are enough for one. Searches and `add` go on meanwhile."""
+    def settle(self, *, threads: int = 1) -> None:
+        """Put all vectors into the graph, if there are enough for one. Searches and `add` go on meanwhile.
+
+        With one thread the same vectors make the same graph; with more it is quicker, and differs a little each time.
+        """
         while True:
             with self._building:
-                if not self._advance(8 * STEP):
+                if not self._advance(8 * STEP, threads):
                     return
 
-    def _advance(self, most: int) -> bool:
-        """Move that many vectors into the graph, which is first taken from the file. False if none was left to move."""
+    def _advance(self, most: int, threads: int = 1) -> bool:
+        """Move so many vectors into the graph, or begin with the one from the file. False if there is nothing to do."""
         now = self._snapshot
         if now.count < self._exact_below or (now.graph is not None and not len(now.tail)):
             return False
-        if now.graph is None:
-            now = self._begun(now)
+        if now.graph is None and self._taken_from_file(now):
+            return True
         graph = now.graph or Graph(self._width)
         more = now.tail[:most]
-        graph.extend(more)
+        graph.extend(more, threads=threads)
         with self._lock:
             self._publish(graph, now.base + len(more))
         return True
 
-    def _begun(self, now: Snapshot) -> Snapshot:
-        """The snapshot with the graph from the file, if that can be used."""
+    def _taken_from_file(self, now: Snapshot) -> bool:
+        """Begin with the graph from the file, if that can be used."""
         loaded = None if self._path is None else load(self._path, self._ids.values[: len(now.rows)], now.tail)
         if loaded is None:
-            return now
+            return False
         graph, live = loaded
         with self._lock:
             # Slots that were empty when the file was written are so again: the others move behind them.
@@ -224,7 +227,7 @@ class Vectors:
             rows[slots], ids[slots] = self._rows.values, self._ids.values
             self._start(rows, ids, len(live), graph, self._tail.values[len(places) :])
             self._saved = (self._generation, len(live))
-            return self._snapshot
+        return True
 
     def save(self) -> bool:
         """Keep the graph in the folder. False when there is no folder, no graph, or nothing new in it.

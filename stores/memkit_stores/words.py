@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 VERSION = 1  # of the packed form; its first byte
 MOST = 0xFFFF  # a term that occurs more often in one text counts as if it occurred this often
-CACHED_WORDS = 1 << 17  # about 15 MB; English conversation has some 30,000 forms
+CACHED_WORDS = 1 << 16  # in each of two caches, about 8 MB; English conversation has some 30,000 forms
 LONGEST_CACHED = 40  # characters; longer ones are addresses, keys and encoded files, which do not come back
 
 # What a question can do without. Words that are names as well (may, will, mark) are not here.

@@ -7,7 +7,6 @@ Each worker of pytest-xdist loads both files by itself.
 """
 
 import os
-import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 
@@ -27,7 +26,6 @@ if HERE["torch"]:
         os.environ["TRITON_INTERPRET"] = "1"
 
 if all(HERE.values()):
-    late = "triton" in sys.modules
     import numpy as np
     from triton import language
     from triton.runtime import interpreter

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from memkit.components.passages import score
-from memkit.components.passages.ranking import Names, Ranking, fold
+from memkit.components.passages.ranking import Chosen, Names, Ranking, fold
 from memkit.components.passages.split import split
 from memkit.offload import offload
 from memkit.values import Cue, Draft, Event, Hit, Record
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 LONGEST_TURN = 4_000  # characters: a longer turn is split as a document is
 CANDIDATES = 200  # rows by words, and as many by meaning, that are scored in full
-FLOOR_WORDS, FLOOR = 0.10, 0.20  # of the best hit, without and with vectors: below it nothing was found
+ASKING = 0.9  # weight of an author's turn that ends with a question mark: answers are in the turns that tell
+FLOOR_WORDS, FLOOR = 0.10, 0.15  # of the best hit, without and with vectors: below it nothing was found
 SPARE = 4  # rows fetched beyond k: some turn out to repeat others
 _MONTHS = (
     "January February March April May June July August September October November December"
@@ -36,8 +37,8 @@ class Passages:
     """Remembers every turn as it was said and every document in passages; recalls them by words and meaning.
 
     `passage` is the length that documents are split to, in characters. `floor` (0 to 1) is the score
-    that the best hit must reach for anything to be found at all; the default was measured with MiniLM vectors (0.20) and
-    with words alone (0.10).
+    that the best hit must reach for anything to be found at all; the defaults were measured with words alone (0.10) and with
+    MiniLM's vectors (0.15); an embedder whose cosines are all high needs a higher one.
     """
 
     name = "passages"
@@ -77,27 +78,26 @@ class Passages:
             around = self._around[shelf] = score.surroundings(shelf)
         mask = shelf.admitted(cue.where)
         postings = shelf.postings(cue.text)
-        words = score.words(postings, around, shelf.size)
-        factor = score.others(shelf, named)
-        own = words if factor is None else words * factor
-        rows = score.best(own if mask is None else np.where(mask, own, 0), CANDIDATES)
+        count = max(CANDIDATES, 2 * cue.k)
+        rows = score.candidates(postings, around, shelf, mask, count)
         meaning = None
         if vector is not None:
-            near, _ = shelf.nearest(vector, max(CANDIDATES, cue.k), mask)
-            rows = np.union1d(rows, near)
-            meaning = np.maximum(shelf.similarity(vector, rows), 0)
-        both = words[rows]
-        if meaning is not None:
-            both = (both + meaning) / 2 if len(postings.terms) else meaning
+            near, products = shelf.nearest(vector, count, mask)
+            rest = np.setdiff1d(rows, near, assume_unique=True)
+            rows = np.concatenate((near, rest))
+            meaning = np.maximum(np.concatenate((products, shelf.similarity(vector, rest))), 0)
+        words = score.words(postings, around, shelf.size, rows)
+        both = score.combined(words, meaning, asked=bool(postings.terms)) * shelf.weight[rows]
+        factor = score.others(shelf, named, rows)
         if factor is not None:
-            both = both * factor[rows]
+            both *= factor
         order = np.argsort(-both, kind="stable")
         return Ranking(
             rows=rows[order],
             scores=both[order],
-            words=words[rows][order],
+            words=words[order],
             meaning=None if meaning is None else meaning[order],
-            named=None if factor is None else factor[rows][order] == 1,
+            named=None if factor is None else factor[order] == 1,
             mask=mask,
             postings=postings,
         )
@@ -109,7 +109,7 @@ class Passages:
         else:
             least = self._floor if self._floor is not None else FLOOR_WORDS if ranking.meaning is None else FLOOR
             count = len(ranking.rows) if len(ranking.rows) and ranking.scores[0] >= least else 0
-        chosen: list[tuple[int, Record, int]] = []
+        chosen: list[Chosen] = []
         start = 0
         while start < count and len(chosen) < cue.k:
             stop = min(count, start + cue.k - len(chosen) + SPARE)
@@ -120,16 +120,16 @@ class Passages:
                 if record is not None:
                     fold(chosen, place, record, cue.k)
             start = stop
-        beside = await self._beside(cue, view, shelf, ranking, [place for place, _, _ in chosen])
+        beside = await self._beside(cue, view, shelf, ranking, [one.place for one in chosen])
         return [
             Hit(
-                record=record,
-                score=float(min(ranking.scores[place], 1)),
-                why=ranking.why(place, repeats),
-                before=beside[place][0],
-                after=beside[place][1],
+                record=one.record,
+                score=float(min(ranking.scores[one.place], 1)),
+                why=ranking.why(one.place, one.repeats),
+                before=beside[one.place][0],
+                after=beside[one.place][1],
             )
-            for place, record, repeats in chosen
+            for one in chosen
         ]
 
     async def _beside(
@@ -172,4 +172,5 @@ def _row(event: Event, start: int, end: int) -> Record:
     if isinstance(title, str) and title:
         shown = f"{title}\n{shown}"
     date = f"{event.at.day} {_MONTHS[event.at.month - 1]} {event.at.year}"
-    return replace(record, index=None if shown == record.text else shown, words=f"{date} {shown}")
+    asks = event.author is not None and record.text.rstrip().endswith(("?", "？"))
+    return replace(record, weight=ASKING if asks else 1.0, index=None if shown == record.text else shown, words=f"{date} {shown}")

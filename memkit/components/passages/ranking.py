@@ -88,20 +88,22 @@ class Ranking:
         return [term for term, rows, place in places if place < len(rows) and rows[place] == row]
 
 
-def fold(chosen: list[tuple[int, Record, int]], place: int, record: Record, k: int) -> None:
+@dataclass(slots=True)
+class Chosen:
+    """A row that becomes a hit, and how many lower ones repeated it."""
+
+    place: int
+    record: Record
+    words: frozenset[str]
+    repeats: int = 0
+
+
+def fold(chosen: list[Chosen], place: int, record: Record, k: int) -> None:
     """Add a row to the chosen ones, or count it with the one that it repeats. At most k are chosen."""
-    for n, (first, other, repeats) in enumerate(chosen):
-        if other.author == record.author and _alike(other.text, record.text):
-            chosen[n] = (first, other, repeats + 1)
+    words = frozenset(re.findall(r"\w+", record.text.casefold()))
+    for one in chosen:
+        if one.record.author == record.author and len(words & one.words) >= ALIKE * len(words | one.words):
+            one.repeats += 1
             return
     if len(chosen) < k:
-        chosen.append((place, record, 0))
-
-
-def _alike(one: str, other: str) -> bool:
-    if one == other:
-        return True
-    if not ALIKE <= len(one) / max(len(other), 1) <= 1 / ALIKE:  # cannot share enough words
-        return False
-    a, b = (set(re.findall(r"\w+", text.casefold())) for text in (one, other))
-    return len(a & b) >= ALIKE * len(a | b) > 0
+        chosen.append(Chosen(place, record, words))

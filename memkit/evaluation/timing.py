@@ -1,0 +1,22 @@
+"""Measuring time on a machine that does other things as well.
+
+What is compared is measured in turn, a block of one, a block of the other, and again: whatever slows the machine down
+slows both. The figure is the median of the blocks.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+Times = dict[str, float]
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The value that this many percent do not exceed (nearest rank). There is at least one value."""
+    return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]

@@ -1,0 +1,266 @@
+"""The Triton kernel of sim_topk, held to the definition: on a GPU, else in Triton's interpreter.
+
+Sizes are small: the interpreter takes about a second for a search. Numbers are small integers where a result has to be
+equal and not just close, since sums of their products are exact in every dtype.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from memkit_kernels import sim_topk
+from memkit_kernels.backend import BackendUnavailable, interpreted, report
+from memkit_kernels.sim_topk import Metric
+from memkit_kernels.sim_topk.kernel import sim_topk_triton
+from memkit_kernels.sim_topk.reference import similarity
+from memkit_kernels.testing import assert_close, surrounded
+
+INF = torch.inf
+Found = tuple[Tensor, Tensor]
+DTYPES = [torch.float32, torch.float16, *([] if interpreted() else [torch.bfloat16])]
+
+
+def integers(*shape: int, device: torch.device, dtype: torch.dtype = torch.float32, seed: int = 0) -> Tensor:
+    return torch.randint(-3, 4, shape, generator=torch.Generator().manual_seed(seed)).to(device, dtype)
+
+
+def normal(*shape: int, device: torch.device, dtype: torch.dtype = torch.float32, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device, dtype)
+
+
+def both(queries: Tensor, keys: Tensor, k: int, **options: object) -> tuple[Found, Found]:
+    """What the kernel finds, and what the definition says."""
+    with report() as ran:
+        found = sim_topk(queries, keys, k, backend="triton", **options)
+        defined = sim_topk(queries, keys, k, backend="torch", **options)
+    assert [call.backend for call in ran] == ["triton", "torch"]
+    return found, defined
+
+
+def assert_equal(found: Found, defined: Found) -> None:
+    assert torch.equal(found[1], defined[1])
+    assert torch.equal(found[0], defined[0])
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(
+    ("m", "n", "d", "k"),
+    [(1, 1, 1, 1), (1, 100, 15, 100), (15, 63, 65, 5), (63, 15, 100, 16), (65, 65, 63, 2), (3, 300, 1, 128)],
+    ids=lambda size: str(size),
+)
+def test_the_kernel_finds_what_the_definition_says(
+    m: int, n: int, d: int, k: int, dtype: torch.dtype, device: torch.device
+) -> None:
+    queries, keys = integers(m, d, device=device, dtype=dtype), integers(n, d, device=device, dtype=dtype, seed=1)
+    assert_equal(*both(queries, keys, k))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("metric", ["ip", "cosine", "l2"])
+def test_scores_are_close_to_float64_and_belong_to_their_indices(
+    metric: Metric, dtype: torch.dtype, device: torch.device
+) -> None:
+    queries, keys = normal(5, 100, device=device, dtype=dtype), normal(150, 100, device=device, dtype=dtype, seed=1)
+    bias = normal(150, device=device, seed=2)
+    scores, indices = sim_topk(queries, keys, 10, metric=metric, bias=bias, backend="triton")
+    everything = similarity(queries.double(), keys.double(), metric) + bias.double()
+    assert_close(scores, everything.topk(10).values, dtype=torch.float32)
+    assert_close(scores, everything.gather(1, indices), dtype=torch.float32)
+    assert all(len(set(row)) == 10 for row in indices.tolist())
+
+
+def test_ties_go_to_the_lower_index(device: torch.device) -> None:
+    keys = torch.ones(300, 4, device=device)
+    keys[[7, 150, 299]] = 2.0
+    _, indices = sim_topk(torch.ones(2, 4, device=device), keys, 6, backend="triton")
+    assert indices.tolist() == [[7, 150, 299, 0, 1, 2]] * 2
+
+
+def test_minus_zero_ties_with_zero(device: torch.device) -> None:
+    keys = torch.tensor([[-0.0], [0.0], [-0.0]], device=device)
+    found = sim_topk(torch.ones(1, 1, device=device), keys, 3, bias=keys[:, 0], backend="triton")
+    assert found[1].tolist() == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize("shape", [(150,), (5, 150)], ids=str)
+def test_the_mask_comes_before_the_limit(shape: tuple[int, ...], device: torch.device) -> None:
+    queries, keys = integers(5, 8, device=device), integers(150, 8, device=device, seed=1)
+    mask = integers(*shape, device=device, seed=2) > 1
+    found, defined = both(queries, keys, 10, mask=mask)
+    assert_equal(found, defined)
+    assert mask.expand(5, 150).gather(1, found[1]).all()
+
+
+def test_the_places_left_over_hold_minus_infinity_and_minus_one(device: torch.device) -> None:
+    mask = torch.tensor([False, True, False, True, False], device=device)
+    keys = torch.arange(5.0, device=device)[:, None]
+    scores, indices = sim_topk(torch.ones(1, 1, device=device), keys, 4, mask=mask, backend="triton")
+    assert indices.tolist() == [[3, 1, -1, -1]]
+    assert scores.tolist() == [[3.0, 1.0, -INF, -INF]]
+
+
+@pytest.mark.parametrize("metric", ["ip", "cosine", "l2"])
+def test_nan_never_wins(metric: Metric, device: torch.device) -> None:
+    queries, keys = integers(3, 5, device=device) + 0.5, integers(8, 5, device=device, seed=1) + 0.5
+    queries[1, 2] = torch.nan
+    keys[[0, 4], [1, 3]] = torch.nan
+    found, defined = both(queries, keys, 8, metric=metric)
+    assert torch.equal(found[1], defined[1])
+    assert found[1][1].tolist() == [-1] * 8
+    assert sorted(found[1][0].tolist()) == [-1, -1, 1, 2, 3, 5, 6, 7]
+
+
+def test_a_bias_of_minus_infinity_shuts_out_and_of_infinity_wins(device: torch.device) -> None:
+    bias = torch.tensor([-INF, 0.0, torch.nan, INF], device=device)
+    ones = torch.ones(4, 1, device=device)
+    found, defined = both(ones[:1], ones, 4, bias=bias)
+    assert_equal(found, defined)
+    assert found[1].tolist() == [[3, 1, -1, -1]]
+
+
+def test_a_zero_vector_has_cosine_zero(device: torch.device) -> None:
+    keys = torch.tensor([[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0]], device=device)
+    found, defined = both(keys[:2], keys, 3, metric="cosine")
+    assert_equal(found, defined)
+    assert found[0].tolist() == [[0.0, 0.0, 0.0], [1.0, 0.0, -1.0]]
+
+
+def test_l2_measures_near_duplicates_by_their_differences(device: torch.device) -> None:
+    keys = torch.full((9, 8), 1000.0, device=device)
+    keys[:, 0] += torch.arange(9, 0, -1, device=device) / 16
+    found, defined = both(torch.full((1, 8), 1000.0, device=device), keys, 9, metric="l2")
+    assert_equal(found, defined)
+
+
+@pytest.mark.parametrize("metric", ["ip", "l2"])
+def test_padding_outside_the_tensors_is_not_read(metric: Metric, device: torch.device) -> None:
+    queries, keys = integers(5, 70, device=device), integers(140, 70, device=device, seed=1)
+    bias, mask = integers(140, device=device, seed=2), integers(5, 140, device=device, seed=3) > -2
+    plain = sim_topk(queries, keys, 7, metric=metric, bias=bias, mask=mask)
+    within = sim_topk(
+        surrounded(queries), surrounded(keys), 7, metric=metric,
+        bias=surrounded(bias), mask=surrounded(mask, poison=True), backend="triton",
+    )  # fmt: skip
+    assert_equal(within, plain)
+
+
+def test_any_strides_are_read(device: torch.device) -> None:
+    queries = integers(40, 6, device=device).T[::2]
+    keys = integers(40, 200, device=device, seed=1).T[::2]
+    bias = integers(1, device=device, seed=2).expand(100)
+    mask = (integers(100, 3, device=device, seed=3) > -3).T
+    assert_equal(*both(queries, keys, 6, bias=bias, mask=mask))
+
+
+@pytest.mark.skipif(not interpreted(), reason="a sparse file is a CPU's memory")
+def test_offsets_beyond_two_to_the_31_are_reached(tmp_path: Path) -> None:
+    stride = 2**30 + 64
+    (tmp_path / "sparse").touch()
+    storage = torch.from_file(str(tmp_path / "sparse"), shared=True, size=3 * stride + 4, dtype=torch.float16)
+    keys = storage.as_strided((4, 4), (stride, 1))
+    keys.copy_(torch.eye(4))
+    found = sim_topk(torch.arange(4.0)[None].half(), keys, 4, backend="triton")
+    assert found[1].tolist() == [[3, 2, 1, 0]]
+    across = storage.as_strided((4, 4), (1, stride))
+    across.copy_(torch.eye(4))
+    found = sim_topk(torch.arange(4.0)[None].half(), across, 4, metric="l2", backend="triton")
+    assert found[0].tolist() == [[-9.0, -11.0, -13.0, -15.0]]
+
+
+@pytest.mark.parametrize(("m", "n"), [(0, 5), (3, 0), (0, 0)])
+def test_no_queries_or_no_keys_is_an_ordinary_case(m: int, n: int, device: torch.device) -> None:
+    found, defined = both(torch.ones(m, 4, device=device), torch.ones(n, 4, device=device), 2, metric="l2")
+    assert_equal(found, defined)
+    assert found[0].shape == found[1].shape == (m, 2)
+
+
+def test_the_number_of_splits_does_not_change_the_result(device: torch.device) -> None:
+    queries, keys = normal(2, 20, device=device), normal(700, 20, device=device, seed=1)
+    one, five, nine = (
+        sim_topk_triton(queries, keys, 12, metric="l2", bias=None, mask=None, splits=splits) for splits in (1, 5, 9)
+    )
+    assert_equal(five, one)
+    assert_equal(nine, one)
+
+
+def test_two_runs_are_bit_equal(device: torch.device) -> None:
+    queries, keys = normal(3, 33, device=device), normal(200, 33, device=device, seed=1)
+    first, second = (sim_topk(queries, keys, 8, metric="cosine", backend="triton") for _ in range(2))
+    assert_equal(first, second)
+
+
+class Largest(TorchDispatchMode):
+    """The most bytes of any tensor that torch was asked for inside the block."""
+
+    nbytes = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        self.nbytes = max([self.nbytes, *(leaf.nbytes for leaf in tree_leaves(result) if isinstance(leaf, Tensor))])
+        return result
+
+
+def test_the_scores_are_never_stored(device: torch.device) -> None:
+    queries, keys = torch.ones(16, 1, device=device), torch.ones(400, 1, device=device)
+    with Largest() as largest:
+        sim_topk_triton(queries, keys, 2, metric="ip", bias=None, mask=None, splits=2)
+    assert largest.nbytes <= keys.nbytes  # the lists take 512 bytes; the scores would be 16 times the keys
+
+
+@triton.jit
+def product(left, right, out, SIZE: tl.constexpr):
+    at = tl.arange(0, SIZE)[:, None] * SIZE + tl.arange(0, SIZE)[None, :]
+    tl.store(out + at, tl.dot(tl.load(left + at), tl.load(right + at)))
+
+
+@pytest.mark.skipif(not interpreted(), reason="the interpreter's fault")
+def test_canary_the_interpreter_still_computes_bfloat16_products_wrongly() -> None:
+    """When this fails Triton has mended it: let bfloat16 in, in backend.py and in DTYPES here."""
+    left, right, out = normal(16, 16, device="cpu"), normal(16, 16, device="cpu", seed=1), torch.empty(16, 16)
+    product[(1,)](left.half(), right.half(), out, SIZE=16)
+    assert_close(out, left.half().float() @ right.half().float(), dtype=torch.float32)
+    left, right = left.bfloat16(), right.bfloat16()
+    product[(1,)](left, right, out, SIZE=16)
+    with pytest.raises(AssertionError, match="of the RMS"):
+        assert_close(out, left.float() @ right.float(), dtype=torch.bfloat16)
+
+
+@pytest.mark.skipif(not interpreted(), reason="a GPU computes it rightly")
+def test_bfloat16_in_the_interpreter_is_refused_and_not_computed_wrongly() -> None:
+    x = torch.ones(1, 1, dtype=torch.bfloat16)
+    with pytest.raises(BackendUnavailable, match="interpreter computes bfloat16 products wrongly"):
+        sim_topk(x, x, 1, backend="triton")
+
+
+POINTERS = {
+    "q": "*bf16", "k": "*bf16", "bias": "*fp32", "mask": "*i1",
+    "lists": "*i64", "scores": "*fp32", "indices": "*i64",
+}  # fmt: skip
+NUMBERS = ("M", "N", "D", "tiles_per_split", "candidates", "kept", "q_row", "k_row", "mask_row")
+BOTH = {"METRIC": "l2", "K": 16, "BD": 64, "q_step": 1, "k_step": 1, "bias_step": 1}
+
+
+def test_the_kernels_compile_for_a_gpu(tmp_path: Path) -> None:
+    types = {**POINTERS, **dict.fromkeys(NUMBERS, "i32")}
+    shared = {"module": "memkit_kernels.sim_topk.kernel", "types": types, "warps": 4}
+    search = {"kernel": "_search", "constants": {**BOTH, "mask_step": 1, "BM": 16, "BN": 128}}
+    finish = {"kernel": "_finish", "constants": {**BOTH, "CHUNK": 64}}
+    here = Path(__file__)
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    environment |= {"PYTHONPATH": str(here.parents[2] / "kernels"), "TRITON_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, here.parent / "compile_for_gpu.py", json.dumps([shared | search, shared | finish])]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    searching, finishing = json.loads(done.stdout)
+    assert "mma.sync" in searching  # the matrix unit
+    assert ".target sm_90" in finishing
