@@ -66,7 +66,7 @@ _HOMES = {
     "reembed": "wiring",
 }
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> object:

@@ -82,7 +82,9 @@ class AsyncMemory:
         **scope: Unpack[Scope],
     ) -> Recall:
         """See `Memory.recall`."""
-        cue = self._binding.cue(text, k=k, neighbours=neighbours, floor=floor, vector=vector, space=self._engine.space, scope=scope)
+        cue = self._binding.cue(
+            text, k=k, neighbours=neighbours, floor=floor, vector=vector, space=self._engine.space, scope=scope
+        )
         return await recalled(self._engine, cue)
 
     async def forget(self, *, verify: bool = False, everything: bool = False, **scope: Unpack[Scope]) -> Forgotten:

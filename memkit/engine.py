@@ -98,9 +98,9 @@ class Engine:
 
     async def recall(self, cue: Cue) -> list[Hit]:
         """The hits of all components, fused, best first, at most `cue.k`. What is not absorbed yet is not found."""
-        lists = await together([
-            component.recall(cue, self._view(name, cue.where)) for name, component in self.components.items()
-        ])
+        lists = await together(
+            [component.recall(cue, self._view(name, cue.where)) for name, component in self.components.items()]
+        )
         found = list(lists[0]) if len(lists) == 1 else fuse(lists)
         return found[: cue.k]
 
@@ -127,7 +127,9 @@ class Engine:
         after = 0
         while rows := await offload(self.store.spaces.missing, embedder.space, BATCH, after=after):
             vectors = await embedder.embed([text for _, text in rows], query=False)
-            await offload(self.store.spaces.fill, embedder.space, dict(zip([id for id, _ in rows], vectors, strict=True)))
+            await offload(
+                self.store.spaces.fill, embedder.space, dict(zip([id for id, _ in rows], vectors, strict=True))
+            )
             after = rows[-1][0]
             progress(len(rows))
 

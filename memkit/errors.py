@@ -1,11 +1,11 @@
 """What can go wrong in the world. A caller's own mistake is a plain ValueError or TypeError, raised at the door.
 
-    MemkitError
-    ├── StoreError      the database: cannot open, not memkit's, too new, read-only, full, damaged
-    ├── SpaceError      the embedder does not fit the vectors that are stored
-    ├── ModelError      a model failed, or answered with something that cannot be used
-    ├── AbsorbError     a component broke a rule of its contract
-    └── ClosedError     the memory was closed
+MemkitError
+├── StoreError      the database: cannot open, not memkit's, too new, read-only, full, damaged
+├── SpaceError      the embedder does not fit the vectors that are stored
+├── ModelError      a model failed, or answered with something that cannot be used
+├── AbsorbError     a component broke a rule of its contract
+└── ClosedError     the memory was closed
 """
 
 

@@ -127,7 +127,7 @@ def new_id() -> str:
 
 
 def _event(
-    text: str, given: Given, *, kind: str, role: str | None = None, author: str | None = None, metadata: Metadata = {}
+    text: str, given: Given, *, kind: str, role: str | None = None, author: str | None = None, metadata: Metadata | None = None
 ) -> Event:
     return Event(
         id=new_id(),
@@ -140,7 +140,7 @@ def _event(
         author=given.author or author,
         session=given.session,
         key=given.key,
-        metadata={**metadata, **(given.metadata or {})} if metadata or given.metadata else {},
+        metadata={**(metadata or {}), **(given.metadata or {})},
     )
 
 
@@ -173,7 +173,9 @@ def _text_of(content: object) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, Sequence):
-        parts = [part if isinstance(part, str) else part.get("text") for part in content if isinstance(part, (str, Mapping))]
+        parts = [
+            part if isinstance(part, str) else part.get("text") for part in content if isinstance(part, (str, Mapping))
+        ]
         return "\n".join(part for part in parts if isinstance(part, str))
     raise TypeError(f"content is a {type(content).__name__}; it must be a text or a list of parts")
 

@@ -42,7 +42,9 @@ class Memory:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -83,7 +85,9 @@ class Memory:
         if is_one(what):
             return self._store([what], given)
         if not isinstance(what, Iterable):
-            raise TypeError(f"cannot add a {type(what).__name__}; add a text, a message, a Document, or a list of these")
+            raise TypeError(
+                f"cannot add a {type(what).__name__}; add a text, a message, a Document, or a list of these"
+            )
         if key is not None:
             raise ValueError("one key cannot stand for several events; give each message its own 'key'")
         if isinstance(what, (list, tuple)):
@@ -113,7 +117,9 @@ class Memory:
         `floor` (0 to 1; default: the component's own) are left out, so a question about something never
         mentioned comes back empty. `vector`, shape [dimension], stands in for embedding the text.
         """
-        cue = self._binding.cue(text, k=k, neighbours=neighbours, floor=floor, vector=vector, space=self._engine.space, scope=scope)
+        cue = self._binding.cue(
+            text, k=k, neighbours=neighbours, floor=floor, vector=vector, space=self._engine.space, scope=scope
+        )
         return self._blocking.run(lambda: recalled(self._engine, cue))
 
     def forget(self, *, verify: bool = False, everything: bool = False, **scope: Unpack[Scope]) -> Forgotten:

@@ -190,7 +190,8 @@ class Derived(Protocol):
         upto: int,
         failed: Sequence[Deferred] = (),
     ) -> bool:
-        """Store the draft, put the failed events on the deferred queue, and move the cursor from `since` to `upto`, in one transaction.
+        """Store the draft, put the failed events on the deferred queue, and move the cursor from `since` to `upto`, in
+        one transaction.
 
         False, and nothing stored, when the cursor was not at `since`: another process was quicker. Raises AbsorbError
         when a source is not in the journal, and SpaceError when `space`, which the vectors are of, is not in use.
@@ -279,5 +280,3 @@ class Store(Protocol):
     def close(self) -> None:
         """Release files and connections. Afterwards every call raises ClosedError."""
         ...
-
-

@@ -117,7 +117,6 @@ class Record:
             metadata=event.metadata,
         )
 
-
     @property
     def embedded(self) -> str:
         """The text that the vector is made from."""

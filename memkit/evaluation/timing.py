@@ -6,13 +6,8 @@ slows both. The figure is the median of the blocks.
 
 from __future__ import annotations
 
-import gc
 import math
-import statistics
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 Times = dict[str, float]
 

@@ -128,12 +128,10 @@ class OpenAIEmbedder:
         except openai.OpenAIError as error:
             raise ModelError(f"{self._where()}: {_advice(error)}") from error
         except (AttributeError, TypeError, ValueError) as error:  # the library unpacks a reply without a look at it
-            raise ModelError(
-                f"{self._where()} answered with something else than embeddings; is base_url right?"
-            ) from error
+            raise ModelError(f"{self._where()} did not answer with embeddings; is base_url right?") from error
         if [row.index for row in rows] != list(range(len(texts))):
             raise ModelError(
-                f"{self._where()} answered {len(texts)} texts with {len(rows)} vectors, or numbered them wrongly"
+                f"{self._where()} answered {len(texts)} texts with {len(rows)} vectors, or misnumbered them"
             )
         return vectors
 

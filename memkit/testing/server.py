@@ -154,9 +154,12 @@ class ModelServer:
             protocol_version = "HTTP/1.1"  # keeps connections open, as real servers do
 
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                _send(self, answer(Request(path=self.path, headers=headers, body=body)))
+                length = int(headers["content-length"])
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    raise ConnectionError("the client went away before it had sent everything")
+                _send(self, answer(Request(path=self.path, headers=headers, body=json.loads(body))))
 
             def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
                 """A test's output is not the place for an access log."""

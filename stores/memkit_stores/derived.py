@@ -16,7 +16,7 @@ from memkit.ports import Shelf as ShelfPort
 from memkit.values import Deferred, Draft, Record, Source, Space, Where
 from memkit_stores.database import Database
 from memkit_stores.journal import CHUNK
-from memkit_stores.shelf import Shelves
+from memkit_stores.shelves import Shelves
 from memkit_stores.spaces import space_in_use, to_blob
 from memkit_stores.tables import cursors, deferred, events, lineage, namespaces, records, vectors
 from memkit_stores.where_sql import micros, moment, scope
@@ -87,9 +87,7 @@ class SqlDerived:
             store_draft(connection, draft, prepared, space)
             store_deferred(connection, failed)
             if at is None:
-                connection.execute(
-                    insert(cursors).values(namespace=namespace, component=component, position=upto)
-                )
+                connection.execute(insert(cursors).values(namespace=namespace, component=component, position=upto))
             else:
                 connection.execute(
                     update(cursors)
@@ -109,7 +107,9 @@ class SqlDerived:
             return []
         found: dict[int, list[Any]] = {}
         with self._database.read() as connection:
-            for row in connection.execute(self._fetch, {"ids": json.dumps([int(id) for id in ids]), "component": component}):
+            for row in connection.execute(
+                self._fetch, {"ids": json.dumps([int(id) for id in ids]), "component": component}
+            ):
                 found.setdefault(row[0], []).append(row)
         every = {id: to_record(rows) for id, rows in found.items()}
         return [every[id] for id in ids if id in every and where.covers(every[id].namespace)]
@@ -161,7 +161,9 @@ def store_draft(
         {**row, "position": places[record.sources[0].event]}
         for row, record in zip(prepared, draft.records, strict=True)
     ]
-    ids = connection.execute(insert(records).returning(records.c.id, sort_by_parameter_order=True), rows).scalars().all()
+    ids = (
+        connection.execute(insert(records).returning(records.c.id, sort_by_parameter_order=True), rows).scalars().all()
+    )
     made = list(zip(ids, draft.records, strict=True))
     connection.execute(
         insert(lineage),
@@ -219,7 +221,7 @@ def _positions(connection: Connection, ids: set[str]) -> dict[str, int]:
     asked, found = sorted(ids), {}
     for start in range(0, len(asked), CHUNK):
         query = select(events.c.id, events.c.position).where(events.c.id.in_(asked[start : start + CHUNK]))
-        found.update({id: position for id, position in connection.execute(query)})
+        found.update(dict(connection.execute(query)))
     if len(found) < len(asked):
         unknown = next(id for id in asked if id not in found)
         raise AbsorbError(f"event {unknown} is named as a source but is not in the journal")

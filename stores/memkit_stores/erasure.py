@@ -1,8 +1,8 @@
 """Finding what is left of a text in raw bytes.
 
 A text is cut into pieces of 16 bytes. Any run of 31 of its bytes that survived somewhere holds a whole piece, so
-looking for the pieces finds it at any offset and across page borders. Pieces that also occur in what was *not* forgotten prove nothing
-and are left out.
+looking for the pieces finds it at any offset. Pieces that also occur in what was *not* forgotten prove nothing and
+are left out.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class SqlJournal:
         self._database = database
         self._insert = insert(events)
         fields = [column.name for column in _COLUMNS if column is not events.c.position]
-        self._plain = str(insert(events).values({name: None for name in fields}).compile(database.engine))
+        self._plain = str(insert(events).values(dict.fromkeys(fields)).compile(database.engine))
 
     def append(self, batch: Sequence[Event], /, *, minted: bool = False) -> Receipt:
         """See `memkit.ports.Journal.append`."""
@@ -117,7 +117,10 @@ def to_row(event: Event) -> Mapping[str, object]:
 def _bare_row(event: Event) -> tuple[object, ...]:
     """`to_row` in the order of the columns, the metadata as JSON text."""
     row = to_row(event)
-    return (*(value for name, value in row.items() if name != "metadata"), json.dumps(event.metadata) if event.metadata else "{}")
+    return (
+        *(value for name, value in row.items() if name != "metadata"),
+        json.dumps(event.metadata) if event.metadata else "{}",
+    )
 
 
 def to_event(row: Row[*tuple[Any, ...]]) -> Event:

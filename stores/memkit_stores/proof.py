@@ -120,8 +120,10 @@ def _in_tables(connection: Connection, pieces: Pieces) -> tuple[list[Trace], lis
     searched.append("lineage")
     orphans = select(lineage.c.record).where(~exists().where(events.c.position == lineage.c.event))
     unsourced = select(records.c.id).where(~exists().where(lineage.c.record == records.c.id))
-    for id in connection.execute(orphans.union(unsourced)).scalars():
-        traces.append(Trace(place="table records", detail=f"row {id} depends on an event that is gone"))
+    traces += [
+        Trace(place="table records", detail=f"row {id} depends on an event that is gone")
+        for id in connection.execute(orphans.union(unsourced)).scalars()
+    ]
     return traces, searched
 
 

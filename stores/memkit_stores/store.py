@@ -6,7 +6,7 @@ from memkit_stores import proof
 from memkit_stores.database import Database, Durability
 from memkit_stores.derived import SqlDerived
 from memkit_stores.journal import SqlJournal
-from memkit_stores.shelf import Shelves
+from memkit_stores.shelves import Shelves
 from memkit_stores.spaces import SqlSpaces
 from memkit_stores.upkeep import SqlUpkeep
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, Table, and_, delete, func, select, update
 
 from memkit.values import Deferred, Draft, Forgotten, Space, Stats, Where
 from memkit_stores import proof
 from memkit_stores.database import Database
 from memkit_stores.derived import record_row, store_draft, touch
 from memkit_stores.journal import CHUNK
-from memkit_stores.shelf import Shelves
+from memkit_stores.shelves import Shelves
 from memkit_stores.spaces import SqlSpaces, lacking
 from memkit_stores.tables import cursors, deferred, events, lineage, namespaces, records, spaces, vectors
 from memkit_stores.where_sql import condition, micros, moment, scope
@@ -119,7 +119,7 @@ class SqlUpkeep:
         return Stats(
             namespaces=held[0],
             events=held[1],
-            records={**dict.fromkeys(components, 0), **{name: count for name, count in by_component}},
+            records={**dict.fromkeys(components, 0), **dict(by_component)},
             pending=pending,
             deferred=tuple(self.deferred(where)),
             spaces=tuple(space for space, _ in every),
@@ -129,7 +129,9 @@ class SqlUpkeep:
 
 
 def _in_scope(query: Select[*tuple[Any, ...]], table: Table, where: Where | None) -> Select[*tuple[Any, ...]]:
-    return query.select_from(table) if where is None else query.select_from(table).where(scope(table.c.namespace, where))
+    return (
+        query.select_from(table) if where is None else query.select_from(table).where(scope(table.c.namespace, where))
+    )
 
 
 def _pending(component: str, where: Where | None) -> Select[int]:
@@ -154,7 +156,7 @@ def _paths(connection: Connection, where: Where) -> list[str]:
 def _marked(connection: Connection, where: Where, dialect: str) -> dict[int, str]:
     """Position → namespace of every event to forget."""
     query = select(events.c.position, events.c.namespace).where(condition(where, events, dialect))
-    return {position: namespace for position, namespace in connection.execute(query)}
+    return dict(connection.execute(query))
 
 
 def _chunks(values: Iterable[int]) -> list[list[int]]:

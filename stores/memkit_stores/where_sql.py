@@ -61,9 +61,7 @@ def _from_events(ids: frozenset[str], table: Table) -> ColumnElement[bool]:
     if table is events:
         return events.c.id.in_(sorted(ids))
     return records.c.id.in_(
-        select(lineage.c.record)
-        .join(events, events.c.position == lineage.c.event)
-        .where(events.c.id.in_(sorted(ids)))
+        select(lineage.c.record).join(events, events.c.position == lineage.c.event).where(events.c.id.in_(sorted(ids)))
     )
 
 

@@ -41,5 +41,5 @@ def test_the_estimate_is_at_most_a_few_percent_below_wordpiece(text: str, minilm
 
 
 @given(first=st.text(), second=st.text())
-def test_two_texts_together_have_no_more_tokens_than_apart(first: str, second: str) -> None:
-    assert estimate(first + second) <= estimate(first) + estimate(second)
+def test_lines_together_have_no_more_tokens_than_apart(first: str, second: str) -> None:
+    assert estimate(f"{first}\n{second}") <= estimate(f"{first}\n") + estimate(second)

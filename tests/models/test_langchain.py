@@ -49,7 +49,9 @@ def test_the_space_is_what_was_said() -> None:
 
 def test_a_failure_of_the_model_is_reported_with_its_cause() -> None:
     embedder = LangChainEmbedder(Broken(), model="broken", dimension=64)
-    with pytest.raises(ModelError, match="the LangChain model 'broken' failed: ConnectionError: the model is down") as failure:
+    with pytest.raises(
+        ModelError, match="the LangChain model 'broken' failed: ConnectionError: the model is down"
+    ) as failure:
         asyncio.run(embedder.embed(["Lisbon"], query=False))
     assert isinstance(failure.value.__cause__, ConnectionError)
 

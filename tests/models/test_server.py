@@ -16,7 +16,12 @@ from memkit.values import Json
 
 
 def post(
-    server: ModelServer, body: dict[str, Json], *, path: str = "/v1/embeddings", key: str = "test-key", timeout: float = 5
+    server: ModelServer,
+    body: dict[str, Json],
+    *,
+    path: str = "/v1/embeddings",
+    key: str = "test-key",
+    timeout: float = 5,
 ) -> tuple[int, dict[str, str], bytes]:
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=timeout)
     try:
@@ -46,16 +51,24 @@ def test_embeddings_come_packed_in_base64(server: ModelServer) -> None:
 
 @pytest.mark.parametrize(
     ("path", "key", "text", "status"),
-    [("/v1/embeddings", "other", "Ana", 401), ("/v1/nothing", "test-key", "Ana", 404), ("/v1/embeddings", "test-key", "", 400)],
+    [
+        ("/v1/embeddings", "other", "Ana", 401),
+        ("/v1/nothing", "test-key", "Ana", 404),
+        ("/v1/embeddings", "test-key", "", 400),
+    ],
 )
-def test_bad_requests_get_their_status_and_a_reason(server: ModelServer, path: str, key: str, text: str, status: int) -> None:
+def test_bad_requests_get_their_status_and_a_reason(
+    server: ModelServer, path: str, key: str, text: str, status: int
+) -> None:
     got, _, body = post(server, {"model": "any", "input": [text]}, path=path, key=key)
     assert got == status
     assert json.loads(body)["error"]["message"]
 
 
 def test_the_script_is_played_once_and_in_order(server: ModelServer) -> None:
-    server.script(refused(429, retry_after=0.25), None, refused(500, "out of order"), altered(lambda body: ["something else"]))
+    server.script(
+        refused(429, retry_after=0.25), None, refused(500, "out of order"), altered(lambda body: ["something else"])
+    )
     replies = [post(server, {"model": "any", "input": "Ana"}) for _ in range(5)]
     assert [status for status, _, _ in replies] == [429, 200, 500, 200, 200]
     assert replies[0][1]["retry-after-ms"] == "250"

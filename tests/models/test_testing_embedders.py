@@ -17,7 +17,9 @@ def test_hash_vectors_are_the_same_in_every_process() -> None:
 
 
 def test_texts_that_share_words_are_near() -> None:
-    cat, dog, tax = HashEmbedder().vectors(["the cat sat on the mat", "The dog sat on the mat!", "quarterly tax report"])
+    cat, dog, tax = HashEmbedder().vectors(
+        ["the cat sat on the mat", "The dog sat on the mat!", "quarterly tax report"]
+    )
     assert cat @ dog > 0.7
     assert cat @ tax < 0.3
 

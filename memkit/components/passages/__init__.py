@@ -137,7 +137,7 @@ class Passages:
     ) -> dict[int, tuple[tuple[Record, ...], tuple[Record, ...]]]:
         """The rows before and after each hit that the filter admits, in the order they were said."""
         if not cue.neighbours or not places:
-            return {place: ((), ()) for place in places}
+            return dict.fromkeys(places, ((), ()))
         wanted: dict[int, tuple[list[int], list[int]]] = {}
         for place in places:
             sides: tuple[list[int], list[int]] = ([], [])
@@ -173,4 +173,6 @@ def _row(event: Event, start: int, end: int) -> Record:
         shown = f"{title}\n{shown}"
     date = f"{event.at.day} {_MONTHS[event.at.month - 1]} {event.at.year}"
     asks = event.author is not None and record.text.rstrip().endswith(("?", "？"))
-    return replace(record, weight=ASKING if asks else 1.0, index=None if shown == record.text else shown, words=f"{date} {shown}")
+    return replace(
+        record, weight=ASKING if asks else 1.0, index=None if shown == record.text else shown, words=f"{date} {shown}"
+    )

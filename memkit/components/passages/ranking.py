@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -84,7 +84,10 @@ class Ranking:
 
     def _terms(self, row: int) -> list[str]:
         """The question's terms that the row itself holds."""
-        places = [(term, rows, int(np.searchsorted(rows, row))) for term, rows in zip(self.postings.terms, self.postings.rows, strict=True)]
+        places = [
+            (term, rows, int(np.searchsorted(rows, row)))
+            for term, rows in zip(self.postings.terms, self.postings.rows, strict=True)
+        ]
         return [term for term, rows, place in places if place < len(rows) and rows[place] == row]
 
 

@@ -98,9 +98,7 @@ def candidates(
     return found[mask[found]]
 
 
-def words(
-    postings: Postings, around: Surroundings, size: int, rows: NDArray[np.int64]
-) -> NDArray[np.float32]:
+def words(postings: Postings, around: Surroundings, size: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """The share in [0, 1) of each of these rows."""
     score = np.zeros(len(rows), np.float32)
     counted = np.zeros(size + 1, np.float32)  # the last place stands for no row
@@ -135,10 +133,10 @@ def _frequency(holding: NDArray[np.int32], around: Surroundings, marked: NDArray
     return count
 
 
-def _unique(parts: list[NDArray[np.int64]], size: int) -> NDArray[np.int64]:
+def _unique(parts: Sequence[NDArray[np.integer]], size: int) -> NDArray[np.int64]:
     """The different row numbers below `size`, ascending."""
     found = np.unique(np.concatenate(parts))
-    return found[found < size]
+    return found[found < size].astype(np.int64)
 
 
 def others(shelf: Shelf, named: Sequence[int], rows: NDArray[np.int64]) -> NDArray[np.float32] | None:
@@ -148,9 +146,7 @@ def others(shelf: Shelf, named: Sequence[int], rows: NDArray[np.int64]) -> NDArr
     return np.where(np.isin(shelf.author[rows], named), np.float32(1), np.float32(OTHER))
 
 
-def combined(
-    words: NDArray[np.float32], meaning: NDArray[np.float32] | None, *, asked: bool
-) -> NDArray[np.float32]:
+def combined(words: NDArray[np.float32], meaning: NDArray[np.float32] | None, *, asked: bool) -> NDArray[np.float32]:
     """Words and meaning in one. `asked`: whether the question has any word to look for."""
     if meaning is None:
         return words.copy()
