@@ -264,6 +264,18 @@ class Hit:
         return self.record.at
 
     @property
+    def author(self) -> str | None:
+        return self.record.author
+
+    @property
+    def session(self) -> str | None:
+        return self.record.session
+
+    @property
+    def metadata(self) -> Metadata:
+        return self.record.metadata
+
+    @property
     def events(self) -> tuple[str, ...]:
         """The ids of the events that the hit came from, without repetition, the one it shows first."""
         return tuple(dict.fromkeys(source.event for source in self.record.sources))

@@ -110,7 +110,10 @@ def test_a_mistake_in_a_route_is_not_hidden() -> None:
     def broken(request: Request) -> Reply:
         raise KeyError("mistake")
 
-    with pytest.raises(RuntimeError, match="the server itself failed"), ModelServer() as server:
-        server.routes["/v1/broken"] = broken
-        with pytest.raises(ConnectionError):
-            post(server, {}, path="/v1/broken")
+    server = ModelServer()
+    server.__enter__()
+    server.routes["/v1/broken"] = broken
+    with pytest.raises(ConnectionError):
+        post(server, {}, path="/v1/broken")
+    with pytest.raises(RuntimeError, match="the server itself failed"):
+        server.__exit__(None, None, None)

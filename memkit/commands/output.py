@@ -1,0 +1,67 @@
+"""What the commands print: results on standard output, progress and remarks on standard error."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a remembered text must not steer the terminal
+
+
+def console(*, error: bool = False) -> Console:
+    """A console that prints texts as they are, on standard output or error. Long lines are left to the terminal."""
+    return Console(stderr=error, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def remark(text: str) -> None:
+    """Tell the user something that is not part of the result."""
+    console(error=True).print(text, style="dim")
+
+
+def emit(value: Mapping[str, object]) -> None:
+    """Print one JSON object on one line."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def harmless(text: str) -> str:
+    """The text with a sign in place of each control character."""
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def plural(count: int, noun: str) -> str:
+    """ "1 event", "2 events", "12,000 events"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def size(count: int) -> str:
+    """A number of bytes for people."""
+    number, unit = float(count), "bytes"
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if number < 1000:
+            break
+        number /= 1000
+    return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
+
+
+@contextmanager
+def progress(label: str, total: int | None = None, *, count: bool = False) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar on standard error, if that is a terminal. It is moved by calling it with what is done and what there is.
+
+    With `count` the bar says how many of how many, else how much in per cent.
+    """
+    screen = console(error=True)
+    column = MofNCompleteColumn() if count else TaskProgressColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), column, TimeRemainingColumn())
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task(label, total=total)
+
+        def move(done: int, total: int | None = total) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield move
