@@ -50,18 +50,20 @@ def size(count: int) -> str:
 
 
 @contextmanager
-def progress(label: str, total: int | None = None, *, count: bool = False) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar on standard error, if that is a terminal. It is moved by calling it with what is done and what there is.
-
-    With `count` the bar says how many of how many, else how much in per cent.
-    """
+def progress(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, if that is a terminal. Calling it with what is done moves it."""
     screen = console(error=True)
-    column = MofNCompleteColumn() if count else TaskProgressColumn()
-    columns = (TextColumn("{task.description}"), BarColumn(), column, TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(label, total=total)
+        yield lambda done: bar.update(task, completed=done)
 
-        def move(done: int, total: int | None = total) -> None:
-            bar.update(task, completed=done, total=total)
 
-        yield move
+@contextmanager
+def counting(label: str) -> Iterator[Callable[[int, int], None]]:
+    """The same for callers that tell what is done and what there is in all."""
+    screen = console(error=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -19,7 +19,7 @@ from memkit_stores.columns import Column
 from memkit_stores.hnsw import Graph, load
 from memkit_stores.nearest import NARROWEST, TAIL, Ranked, Snapshot, fitted
 
-STEP = 256  # vectors that one search moves into the graph
+STEP = 128  # vectors that one search moves into the graph; 50 ms at 100,000 x 384
 DEAD = 0.1  # the part of the graph that may be empty slots before it is built anew
 
 
