@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError
+from contextlib import closing
 from typing import Any, TypeVar
 
 from memkit.errors import ClosedError, SpaceError, StoreError
@@ -46,21 +48,42 @@ class Blocking:
                 pass
             finally:
                 attempt.close()
-        return asyncio.run_coroutine_threadsafe(make(), self._running()).result()
+        with self._lock:  # so that `close` sees all that was started
+            future = asyncio.run_coroutine_threadsafe(make(), self._running())
+        try:
+            return future.result()
+        except CancelledError:
+            if not self._closed:
+                raise
+            raise ClosedError("the memory was closed during this call; open it again to use it") from None
 
     def close(self) -> None:
-        """Stop the thread, if there is one."""
+        """Stop the thread, if there is one. Whoever still waits for something that runs there gets ClosedError."""
         with self._lock:
             self._closed = True
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._loop.stop)
-                self._loop = None
+            loop, self._loop = self._loop, None
+        if loop is not None:
+            asyncio.run_coroutine_threadsafe(_cancel_others(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
 
     def _running(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._closed:
-                raise ClosedError("the memory is closed; open it again to use it")
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="memkit", daemon=True).start()
-            return self._loop
+        if self._closed:
+            raise ClosedError("the memory is closed; open it again to use it")
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            threading.Thread(target=_serve, args=(self._loop,), name="memkit", daemon=True).start()
+        return self._loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    with closing(loop):
+        loop.run_forever()
+
+
+async def _cancel_others() -> None:
+    """Cancel everything on this loop, and wait until it has ended and the threads it used are idle."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_default_executor()

@@ -158,12 +158,26 @@ class Engine:
             await self._commit(namespace, component, draft, since, events[-1].position)
         except Exception as e:  # noqa: BLE001  see `retry`
             self._pass_on(e)
+            await self._reach_embedder(e)
             if len(events) == 1:
                 await self._insist(namespace, component, events[0], since, e)
                 return
             for event in events:
                 await self._absorb(namespace, component, [event], since)
                 since = event.position
+
+    async def _reach_embedder(self, error: Exception) -> None:
+        """Raise ModelError when the embedder answers nobody: no event is to blame then, and all of them can wait."""
+        if self.embedder is None or not isinstance(error, ModelError):
+            return
+        for seconds in (*self._pauses, None):
+            try:
+                await self.embedder.embed(["Does the embedder answer?"], query=False)
+                return
+            except ModelError:
+                if seconds is None:
+                    raise
+                await asyncio.sleep(seconds)
 
     async def _insist(self, namespace: str, component: Component, event: Event, since: int, error: Exception) -> None:
         """Try one event again after a while, and again; then put it on the deferred queue and go on behind it."""

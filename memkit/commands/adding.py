@@ -32,15 +32,20 @@ class Form(StrEnum):
 class Said:
     """What is known of the events that are added. What a message says of itself goes before it."""
 
-    session: Annotated[str | None, typer.Option("--session", metavar="NAME", help="The conversation it is part of.")] = None
-    role: Annotated[str | None, typer.Option("--role", metavar="NAME", help='Such as "assistant".  [default: user]')] = None
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="NAME", help="The conversation it is part of.")
+    ] = None
+    role: Annotated[
+        str | None, typer.Option("--role", metavar="NAME", help='Such as "assistant".  [default: user]')
+    ] = None
     author: Annotated[str | None, typer.Option("--author", metavar="NAME", help="Who said or wrote it.")] = None
     kind: Annotated[
         str | None, typer.Option("--kind", metavar="NAME", help='What it is.  [default: "turn" or "document"]')
     ] = None
     at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="When it happened.  [default: now]")] = None
     key: Annotated[
-        str | None, typer.Option("--key", metavar="KEY", help="Add nothing if the namespace has an event with this key.")
+        str | None,
+        typer.Option("--key", metavar="KEY", help="Add nothing if the namespace has an event with this key."),
     ] = None
     meta: Annotated[
         list[str] | None, typer.Option("--meta", metavar="KEY=VALUE", help="Metadata. VALUE is JSON, or a text.")
@@ -66,7 +71,8 @@ def add(
     target: Target,
     said: Said,
     text: Annotated[
-        str | None, typer.Argument(metavar="[TEXT|-]", help='What to remember; "-" reads standard input.', show_default=False)
+        str | None,
+        typer.Argument(metavar="TEXT|-", help='What to remember; "-" reads standard input.', show_default=False),
     ] = None,
     file: Annotated[str | None, typer.Option("--file", metavar="FILE", help="Remember this file instead.")] = None,
     form: Annotated[
@@ -111,7 +117,9 @@ def add(
 @spread
 def import_(
     target: Target,
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help='What `memkit export` wrote; "-" reads standard input.')],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE|-", help='What `memkit export` wrote; "-" reads standard input.')
+    ],
     embedder: options.Embedder = "none",
     durability: options.Speed = Durability.disk,
 ) -> None:

@@ -68,4 +68,6 @@ def _decoded(data: bytes, place: str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as e:
-        raise ValueError(f"{'standard input' if place == STDIN else place} is not UTF-8 text (at byte {e.start})") from None
+        raise ValueError(
+            f"{'standard input' if place == STDIN else place} is not UTF-8 text (at byte {e.start})"
+        ) from None

@@ -38,7 +38,9 @@ Embedder = Annotated[
 ]
 Speed = Annotated[
     Durability,
-    typer.Option("--durability", help="What survives: a power cut (disk), or the death of the process (process, faster)."),
+    typer.Option(
+        "--durability", help="What survives: a power cut (disk), or the death of the process (process, faster)."
+    ),
 ]
 
 
@@ -50,7 +52,8 @@ class Target:
         str, typer.Option("--db", envvar="MEMKIT_DB", metavar="PATH_OR_URL", help="A SQLite file, or postgresql://…")
     ] = "memkit.db"
     namespace: Annotated[
-        str | None, typer.Option("--namespace", metavar="PATH", help='The namespace, such as "acme/ana".  [default: default]')
+        str | None,
+        typer.Option("--namespace", metavar="PATH", help='The namespace, such as "acme/ana".  [default: default]'),
     ] = None
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False
 
@@ -84,21 +87,34 @@ class Filters:
 
     below: Annotated[bool, typer.Option("--below", help="The namespaces under this one as well.")] = False
     session: Annotated[list[str] | None, typer.Option("--session", metavar="NAME", help="Only of this session.")] = None
-    role: Annotated[list[str] | None, typer.Option("--role", metavar="NAME", help='Only in this role, such as "user".')] = None
+    role: Annotated[
+        list[str] | None, typer.Option("--role", metavar="NAME", help='Only in this role, such as "user".')
+    ] = None
     author: Annotated[list[str] | None, typer.Option("--author", metavar="NAME", help="Only by this author.")] = None
-    kind: Annotated[list[str] | None, typer.Option("--kind", metavar="NAME", help='Only of this kind: "turn", "document".')] = None
+    kind: Annotated[
+        list[str] | None, typer.Option("--kind", metavar="NAME", help='Only of this kind: "turn", "document".')
+    ] = None
     ids: Annotated[list[str] | None, typer.Option("--id", metavar="ID", help="Only this event.")] = None
-    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="Only what happened then or later.")] = None
+    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="Only what happened then or later.")] = (
+        None
+    )
     until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Only what happened before.")] = None
-    as_of: Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="Only what had been added by then.")] = None
+    as_of: Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="Only what had been added by then.")] = (
+        None
+    )
     meta: Annotated[
-        list[str] | None, typer.Option("--meta", metavar="KEY=VALUE", help="Only with this metadata. VALUE is JSON, or a text.")
+        list[str] | None,
+        typer.Option("--meta", metavar="KEY=VALUE", help="Only with this metadata. VALUE is JSON, or a text."),
     ] = None
 
     @property
-    def scope(self) -> Scope:
-        """The conditions as scope arguments; only those that were given."""
-        found: Scope = {}
+    def narrow(self) -> bool:
+        """Whether any condition was given."""
+        return any(getattr(self, field.name) for field in fields(self) if field.name != "below")
+
+    def scope(self, target: Target) -> Scope:
+        """The target's namespace and the conditions as scope arguments; only those that were given."""
+        found = target.place
         if self.below:
             found["below"] = True
         if self.session:
@@ -152,9 +168,10 @@ def metadata(pairs: list[str]) -> Mapping[str, Scalar]:
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:
     """The command with each parameter that is a group of options replaced by these options, for typer to read."""
-    own, groups = [], {}
+    own: list[inspect.Parameter] = []
+    groups: dict[str, type] = {}
     for parameter in inspect.signature(command, eval_str=True).parameters.values():
-        if is_dataclass(parameter.annotation):
+        if isinstance(parameter.annotation, type) and is_dataclass(parameter.annotation):
             groups[parameter.name] = parameter.annotation
         else:
             own.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
@@ -163,8 +180,8 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def spreading(**options: object) -> None:
         for name, group in groups.items():
-            given = {field.name: options.pop(field.name) for field in fields(group)}  # type: ignore[arg-type]  # see above
-            options[name] = group(**given)  # type: ignore[operator]
+            given = {field.name: options.pop(field.name) for field in fields(group)}
+            options[name] = group(**given)
         command(**options)
 
     spreading.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]

@@ -13,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a remembered text must not steer the terminal
 
+_UNITS = ("kB", "MB", "GB", "TB")
+
 
 def console(*, error: bool = False) -> Console:
     """A console that prints texts as they are, on standard output or error. Long lines are left to the terminal."""
@@ -41,12 +43,10 @@ def plural(count: int, noun: str) -> str:
 
 def size(count: int) -> str:
     """A number of bytes for people."""
-    number, unit = float(count), "bytes"
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if number < 1000:
-            break
-        number /= 1000
-    return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
+    if count < 1000:
+        return f"{count} bytes"
+    power = min((len(str(count)) - 1) // 3, len(_UNITS))
+    return f"{count / 1000**power:.1f} {_UNITS[power - 1]}"
 
 
 @contextmanager

@@ -122,7 +122,7 @@ class ChatForm:
 
 
 def chat_role(record: Record) -> str | None:
-    """ "user" or "assistant" for a turn of one of them; None for a document, a derived text and anybody else."""
+    """The role of a message for a turn of the user or the assistant; None for documents, derived texts, anybody else."""
     return _ROLES.get((record.role or "").lower()) if record.kind == "turn" else None
 
 

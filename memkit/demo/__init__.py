@@ -3,7 +3,20 @@
 It prints nothing: `memkit.commands.demo` shows what the tour finds.
 """
 
-from memkit.demo.story import BOAT, BOOK, chapters, turns
-from memkit.demo.tour import Asked, Erased, Held, Packed, Scene, tour
+from memkit.demo.story import BOAT, BOOK, PUBLISHED, chapters, turns
+from memkit.demo.tour import Asked, Erased, Held, Packed, Question, Scene, tour
 
-__all__ = ["BOAT", "BOOK", "Asked", "Erased", "Held", "Packed", "Scene", "chapters", "tour", "turns"]
+__all__ = [
+    "BOAT",
+    "BOOK",
+    "PUBLISHED",
+    "Asked",
+    "Erased",
+    "Held",
+    "Packed",
+    "Question",
+    "Scene",
+    "chapters",
+    "tour",
+    "turns",
+]

@@ -71,6 +71,11 @@ class Erased:
     copies_before: int
     copies_after: int
 
+    @property
+    def proven(self) -> bool:
+        """Whether nothing is left by all accounts."""
+        return self.forgotten.proven and not self.copies_after and all(hit.text != self.text for hit in self.again)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
@@ -151,8 +156,8 @@ def tour(memory: Memory, path: Path) -> Iterator[Scene]:
     yield Asked(question=PIG, found=_ask(memory, PIG), whole=True)
     for question in (ALLERGY, SUPPER, GREEN, BLUE, TREACLE, FOOTBALL):
         yield Asked(question=question, found=_ask(memory, question))
-    call = _call(BOAT, "recall", GREEN.text, {"k": 6}) + '.context(tokens=160, order="time")'
-    yield Packed(call=call, context=memory[BOAT].recall(GREEN.text, k=6).context(tokens=160, order="time"))
+    call = _call(BOAT, "recall", GREEN.text, {"k": 7}) + '.context(tokens=200, order="time")'
+    yield Packed(call=call, context=memory[BOAT].recall(GREEN.text, k=7).context(tokens=200, order="time"))
     secret = _ask(memory, CODE)
     yield Asked(question=CODE, found=secret)
     if secret:
@@ -186,4 +191,6 @@ def copies(path: Path, text: str) -> int:
 
 def _call(namespace: str, verb: str, text: str | None, options: Mapping[str, object]) -> str:
     said = [] if text is None else [f'"{text}"']
-    return f'memory["{namespace}"].{verb}({", ".join([*said, *(f"{name}={value!r}" for name, value in options.items())])})'
+    return (
+        f'memory["{namespace}"].{verb}({", ".join([*said, *(f"{name}={value!r}" for name, value in options.items())])})'
+    )

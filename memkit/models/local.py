@@ -17,7 +17,7 @@ from memkit.offload import offload
 from memkit.values import Space
 
 try:
-    from safetensors import SafetensorError
+    from safetensors import SafetensorError  # type: ignore[import-not-found,unused-ignore]  # an extra
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.util import load_file_path
     from transformers import PreTrainedTokenizerBase
@@ -25,8 +25,8 @@ try:
 except ImportError as error:
     raise ImportError('local embedding models need the extra "local": pip install "agentic-memkit[local]"') from error
 
-# On a CPU the activations of a batch should fit its cache. With texts sorted by tokens, MiniLM on LoCoMo turns takes
-# 1/1.15 of the time of batches of 32 sorted by characters; with batches of 64 it takes longer than with 32.
+# On a CPU the activations of a batch should fit its cache. Texts sorted by tokens, in batches of so many: MiniLM embeds
+# LoCoMo turns 1.17 times as fast as in batches of 32 sorted by characters (and 0.8 times as fast in batches of 64).
 CPU_TOKENS = 1024
 
 loading = threading.Lock()  # the progress bars are switched off for the whole process while a model loads

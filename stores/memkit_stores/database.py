@@ -7,11 +7,12 @@ never wait. PostgreSQL writers wait for each other only within a namespace (`hol
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ Durability = Literal["disk", "process"]
 
 BUSY_SECONDS = 30  # how long a writer waits for another process before StoreError
 SCHEMA = "memkit"  # PostgreSQL: the schema that all tables are in
+IDLE = 8  # connections for reading that are kept open between calls
 
 
 class Database:
@@ -43,12 +45,13 @@ class Database:
         self.path = Path(str(self.url.database)) if self.dialect == "sqlite" and not self.in_memory else None
         self.name = str(self.path or self.url.render_as_string(hide_password=True))  # for errors; has no password
         self._lock = threading.RLock()
+        self._process = os.getpid()
         self._closed = False
         self._written = 0
         self._stamp: sqlite3.Connection | None = None
+        self._stamping = threading.Lock()  # not `_lock`: who reads does not wait for who writes
         self._writer: tuple[Connection, sqlite3.Connection] | None = None
-        self._mine = threading.local()  # each thread's connection for reading
-        self._all_kept: list[sqlite3.Connection] = []
+        self._idle: list[tuple[Connection, sqlite3.Connection]] = []  # for reading; who reads takes one out
         self.engine = self._connect(durability)
         try:
             with _translated(self.name):
@@ -56,6 +59,11 @@ class Database:
         except BaseException:
             self.engine.dispose()
             raise
+
+    @property
+    def inherited(self) -> bool:
+        """Whether this process is a fork of the one that opened the database: then nothing can be done with it."""
+        return self._process != os.getpid()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -65,15 +73,19 @@ class Database:
                 yield connection
             return
         with self._turn(self.in_memory), _translated(self.name):
-            connection, driver = self._reader()
-            if driver.in_transaction:  # in memory there is one connection for all
-                yield connection
-                return
-            driver.execute("BEGIN")
+            connection, driver = kept = self._reader()
             try:
-                yield connection
+                if driver.in_transaction:  # in memory there is one connection for all
+                    yield connection
+                    return
+                driver.execute("BEGIN")
+                try:
+                    yield connection
+                finally:
+                    driver.execute("ROLLBACK")
             finally:
-                driver.execute("ROLLBACK")
+                self._idle.append(kept)
+                self._thin_out(0 if self._closed else IDLE)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -107,19 +119,22 @@ class Database:
             yield connection
 
     def _reader(self) -> tuple[Connection, sqlite3.Connection]:
-        kept: tuple[Connection, sqlite3.Connection] | None = getattr(self._mine, "reader", None)
-        if kept is None:
-            kept = self._mine.reader = self._kept()
-        return kept
+        with suppress(IndexError):
+            return self._idle.pop()
+        return self._kept()
 
     def _kept(self) -> tuple[Connection, sqlite3.Connection]:
         """A connection that stays: taking one from a pool for each call would cost as much as an insert."""
         connection = self._outside_transactions()
         driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
-        with self._lock:
-            self._all_kept.append(driver)
         return connection, driver
+
+    def _thin_out(self, most: int) -> None:
+        """Close idle connections beyond so many. Nobody uses them: closing one that is in use crashes Python."""
+        while len(self._idle) > most:
+            with suppress(IndexError):  # another thread was quicker
+                self._idle.pop()[0].close()
 
     def _outside_transactions(self) -> Connection:
         return self.engine.execution_options(isolation_level="AUTOCOMMIT", memkit_begin=None).connect()
@@ -137,25 +152,34 @@ class Database:
         """A number that changes whenever anybody commits; None where the database has no cheap one."""
         if self.in_memory:
             return self._written
-        if self._stamp is None:
-            return None
-        with self._turn(True):
+        with self._turn(False), _translated(self.name), self._stamping:
+            if self._stamp is None:
+                return None
             row: tuple[int] = self._stamp.execute("PRAGMA data_version").fetchone()
         return row[0]
 
     def close(self) -> None:
-        """Give all connections back. Closing twice does nothing more."""
+        """Give all connections back, those in use when their reading ends. Closing twice does nothing more."""
+        if self.inherited:
+            self._closed = True  # the connections are the other process's: closing them here would disturb it
+            return
         with self._lock:
-            if not self._closed:
-                self._closed = True
+            if self._closed:
+                return
+            self._closed = True
+            with self._stamping:
                 if self._stamp is not None:
                     self._stamp.close()
-                for kept in self._all_kept:
-                    kept.close()
-                self.engine.dispose()
+                    self._stamp = None
+            if self._writer is not None:
+                self._writer[0].close()
+            self._thin_out(0)
+            self.engine.dispose()
 
     @contextmanager
     def _turn(self, alone: bool) -> Iterator[None]:
+        if self.inherited:
+            raise StoreError(f"{self.name} was opened before this process was forked; open it again in this one")
         if alone:
             self._lock.acquire()
         try:

@@ -221,7 +221,7 @@ def _positions(connection: Connection, ids: set[str]) -> dict[str, int]:
     asked, found = sorted(ids), {}
     for start in range(0, len(asked), CHUNK):
         query = select(events.c.id, events.c.position).where(events.c.id.in_(asked[start : start + CHUNK]))
-        found.update(dict(connection.execute(query).tuples().all()))
+        found.update(dict(connection.execute(query).all()))
     if len(found) < len(asked):
         unknown = next(id for id in asked if id not in found)
         raise AbsorbError(f"event {unknown} is named as a source but is not in the journal")

@@ -14,7 +14,7 @@ import struct
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -218,7 +218,8 @@ def load(path: Path, ids: NDArray[np.int64], matrix: NDArray[np.float32]) -> tup
         raise StoreError(f"cannot read the index {path}: {error}; it can be deleted, it is rebuilt") from error
     loaded = _parsed(whole, ids, matrix)
     if loaded is None:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # in a folder that is read only it stays, and is not believed the next time either
+            path.unlink()
     return loaded
 
 
@@ -241,8 +242,10 @@ def _parsed(
         index = FAISS.deserialize_index(packed[bitmap:], FAISS.IO_FLAG_SKIP_STORAGE)
     except RuntimeError:  # faiss knows nothing narrower; the bytes are whole, so another version of it wrote them
         return None
-    vectors = np.zeros((size, width), np.float32)
-    vectors[live] = matrix[:count]
+    vectors = matrix[:count]
+    if count < size:
+        vectors = np.zeros((size, width), np.float32)
+        vectors[live] = matrix[:count]
     return Graph.of(index, vectors), live
 
 

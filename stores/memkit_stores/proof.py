@@ -6,6 +6,7 @@ its own log, replicas and backups are beyond a client's reach.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -37,7 +38,7 @@ def owe(connection: Connection) -> None:
     """Note, in the transaction that forgets, that files still have to be cleaned: a crash must not hide it."""
     if connection.dialect.name == "sqlite":
         connection.execute(delete(meta).where(meta.c.name == DEBT))
-        connection.execute(insert(meta).values(name=DEBT, value="1"))
+        connection.execute(insert(meta).values(name=DEBT, value=os.urandom(8).hex()))
 
 
 def pay(database: Database) -> bool:
@@ -45,12 +46,13 @@ def pay(database: Database) -> bool:
     if database.path is None:
         return True
     with database.read() as connection:
-        if connection.execute(select(meta.c.value).where(meta.c.name == DEBT)).first() is None:
-            return True
+        debt = connection.execute(select(meta.c.value).where(meta.c.name == DEBT)).scalar()
+    if debt is None:
+        return True
     if not _truncate(database):
         return False
-    with database.write() as connection:
-        connection.execute(delete(meta).where(meta.c.name == DEBT))
+    with database.write() as connection:  # not the debt of a forget that was committed meanwhile
+        connection.execute(delete(meta).where(meta.c.name == DEBT, meta.c.value == debt))
     return True
 
 
@@ -80,6 +82,7 @@ def _truncate(database: Database) -> bool:
     deadline = time.monotonic() + PATIENCE
     while True:
         with database.bare() as connection:
+            connection.exec_driver_sql("PRAGMA busy_timeout=50")  # it holds up every writer while it waits for readers
             busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
         if not busy:
             return True

@@ -168,7 +168,7 @@ class Keeper:
     def _taken_out(self, connection: Connection) -> bool:
         """Take removed rows out in place. False when more has changed than that."""
         size = self._columns.size
-        there: dict[int, int | None] = dict(connection.execute(self._rows(None, whole=False)).tuples().all())
+        there: dict[int, int | None] = dict(connection.execute(self._rows(None, whole=False)).all())
         old = self._columns.id[:size].tolist()
         keep = np.array([id in there for id in old], np.bool_)
         embedded = np.array([there.get(id) is not None for id in old], np.bool_)

@@ -30,6 +30,9 @@ class SqlStore:
 
     def close(self) -> None:
         """See `memkit.ports.Store.close`."""
-        self._shelves.save()
-        self._shelves.clear()
-        self.database.close()
+        try:
+            if not self.database.inherited:
+                self._shelves.save()
+        finally:
+            self._shelves.clear()
+            self.database.close()

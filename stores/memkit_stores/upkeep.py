@@ -108,7 +108,7 @@ class SqlUpkeep:
             ).one()
             by_component = connection.execute(
                 _in_scope(select(records.c.component, func.count()), records, where).group_by(records.c.component)
-            ).tuples().all()
+            ).all()
             pending = {name: connection.execute(_pending(name, where)).scalar_one() for name in components}
             current = connection.execute(select(spaces.c.id).where(spaces.c.current)).scalar()
             unembedded = 0
@@ -156,7 +156,7 @@ def _paths(connection: Connection, where: Where) -> list[str]:
 def _marked(connection: Connection, where: Where, dialect: str) -> dict[int, str]:
     """Position → namespace of every event to forget."""
     query = select(events.c.position, events.c.namespace).where(condition(where, events, dialect))
-    return dict(connection.execute(query).tuples().all())
+    return dict(connection.execute(query).all())
 
 
 def _chunks(values: Iterable[int]) -> list[list[int]]:

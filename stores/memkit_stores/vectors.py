@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from memkit.errors import StoreError
 from memkit_stores.columns import Column
 from memkit_stores.hnsw import Graph, load
 from memkit_stores.nearest import NARROWEST, TAIL, Ranked, Snapshot, fitted
 
 STEP = 128  # vectors that one search moves into the graph; 50 ms at 100,000 x 384
-DEAD = 0.1  # the part of the graph that may be empty slots before it is built anew
+DEAD = 0.03  # the part of a graph that may be empty slots; recall@10 falls from 0.991 to 0.985, at 0.09 to 0.980
 
 
 class Vectors:
@@ -32,7 +33,7 @@ class Vectors:
         """With a folder, the graph is kept in its file `<name>.hnsw`, which nothing else may be called."""
         if dimension < 1:
             raise ValueError(f"the dimension is {dimension}; it must be at least 1")
-        if Path(name).name != name:
+        if not name or Path(name).name != name:
             raise ValueError(f"{name!r} cannot be the name of a file")
         self._exact_below = exact_below
         self._dimension = dimension
@@ -144,22 +145,22 @@ class Vectors:
         """Remove the rows where `keep` is false, and number the others anew in the same order.
 
         Afterwards no removed vector is in this index or in its file, which is deleted: plain arrays are copied without
-        them, and in the graph zeros take their place, as FAISS cannot take a vector out. When more than a tenth
-        of the graph is such zeros it is dropped, to be built anew. `keep` may also count rows without a vector
-        behind the last one with; raises ValueError when it is shorter.
+        them, and in the graph zeros take their place, as FAISS cannot take a vector out. When more than a few
+        in a hundred are zeros the graph is dropped, to be built anew. `keep` may also count rows without a vector
+        behind the last one with. Raises ValueError when it is shorter, and StoreError, with nothing removed, when the
+        file cannot be deleted.
         """
         with self._building, self._lock:
             now = self._snapshot
             if len(keep) < len(now.slots):
                 raise ValueError(f"keep says nothing about rows {len(keep)} to {len(now.slots) - 1}")
-            self._generation += 1
             numbers = np.where(keep, np.cumsum(keep) - 1, -1)
             live = now.live(len(now.rows))
             rows = np.where(live, numbers[now.rows], -1) if len(numbers) else now.rows.astype(np.int64)
             stays = rows >= 0
             if self._path is not None and not np.array_equal(stays, live):
-                self._path.unlink(missing_ok=True)
-                self._saved = None
+                self._forget_file(self._path)
+            self._generation += 1
             base, graph, ids = now.base, now.graph, self._ids.values
             tail = now.tail[stays[base:]]
             if graph is None or self._outworn(stays, base):
@@ -170,6 +171,13 @@ class Vectors:
             graph.erase(np.flatnonzero(~stays[:base]))
             stays[:base] = True
             self._start(rows[stays], np.where(rows >= 0, ids, -1)[stays], base, graph, tail)
+
+    def _forget_file(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot delete the index {path}, which knows what is to be forgotten: {error}") from error
+        self._saved = None
 
     def _outworn(self, stays: NDArray[np.bool_], base: int) -> bool:
         """Whether the graph has too many empty slots, or is not needed for so few vectors."""

@@ -87,8 +87,10 @@ def test_ties_go_to_the_lower_index(device: torch.device) -> None:
 
 
 def test_minus_zero_ties_with_zero(device: torch.device) -> None:
-    keys = torch.tensor([[-0.0], [0.0], [-0.0]], device=device)
-    found = sim_topk(torch.ones(1, 1, device=device), keys, 3, bias=keys[:, 0], backend="triton")
+    queries = torch.tensor([[1.0, 1e-20, 0.0]], device=device)
+    keys = torch.tensor([[0.0, -1e-25, 10.0], [0.0, 0.0, 1.0], [0.0, 0.0, 2.0]], device=device)
+    found, defined = both(queries, keys, 3, metric="cosine")  # the first, -1e-46, is rounded to -0
+    assert_equal(found, defined)
     assert found[1].tolist() == [[0, 1, 2]]
 
 

@@ -47,7 +47,8 @@ def _merge(best, packed, K: tl.constexpr):
 
     Of two sorted lists, one of them reversed, the larger of each pair are the K best, and they are bitonic.
     """
-    return tl.bitonic_merge(tl.maximum(best, tl.flip(tl.topk(packed, K))), descending=True)
+    fresh = tl.flip(tl.topk(packed, K), len(packed.shape) - 1)
+    return tl.bitonic_merge(tl.maximum(best, fresh), descending=True)
 
 
 @triton.jit

@@ -1,0 +1,14 @@
+"""Everything that a store promises."""
+
+from __future__ import annotations
+
+from memkit.testing.contracts.derived import DerivedLaws
+from memkit.testing.contracts.durability import DurabilityLaws
+from memkit.testing.contracts.filters import FilterLaws
+from memkit.testing.contracts.journal import JournalLaws
+from memkit.testing.contracts.spaces import SpaceLaws
+from memkit.testing.contracts.upkeep import ForgettingLaws, QueueLaws
+
+
+class StoreContract(JournalLaws, FilterLaws, DerivedLaws, ForgettingLaws, QueueLaws, SpaceLaws, DurabilityLaws):
+    """The laws of `memkit.ports.Store`. See `memkit.testing.contracts` for what to give it."""

@@ -1,0 +1,73 @@
+"""memkit's own stores keep the laws that are shipped for everybody's."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from memkit.ports import Store
+from memkit.testing.contracts import ShelfContract, StoreContract
+from memkit_stores import SqlStore
+
+
+class OnAFile:
+    """A SQLite file."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[Store]:
+        self.where = str(tmp_path / "memory.db")
+        with closing(SqlStore(self.where)) as store:
+            yield store
+
+    def reopen(self) -> Store:
+        return SqlStore(self.where)
+
+
+class InMemory:
+    """A SQLite database in memory: nobody else can open it."""
+
+    @pytest.fixture
+    def store(self) -> Iterator[Store]:
+        with closing(SqlStore(":memory:")) as store:
+            yield store
+
+    def reopen(self) -> None:
+        return None
+
+
+class OnPostgres:
+    """A PostgreSQL database."""
+
+    @pytest.fixture
+    def store(self, fresh_postgres_url: str) -> Iterator[Store]:
+        self.where = fresh_postgres_url
+        with closing(SqlStore(self.where)) as store:
+            yield store
+
+    def reopen(self) -> Store:
+        return SqlStore(self.where)
+
+
+class TestStoreOnAFile(OnAFile, StoreContract):
+    pass
+
+
+class TestStoreInMemory(InMemory, StoreContract):
+    pass
+
+
+class TestStoreOnPostgres(OnPostgres, StoreContract):
+    pass
+
+
+class TestShelfOnAFile(OnAFile, ShelfContract):
+    pass
+
+
+class TestShelfInMemory(InMemory, ShelfContract):
+    pass
+
+
+class TestShelfOnPostgres(OnPostgres, ShelfContract):
+    pass
