@@ -2,6 +2,8 @@
 
     python benchmarks/kernels.py [--keys 100000] [--features 384] [--queries 64] [--k 10] [--repeats 20]
 
+It needs memkit installed, or PYTHONPATH=kernels.
+
 All rows of one run share inputs, machine and process. A time is the median of the repeats, in milliseconds. `bytes` and
 `flops` are what the operation needs at least: each input read once, each result written once. On a GPU `of_copy_bandwidth`
 is the share of the bandwidth that a large copy reached in the same run.
@@ -13,13 +15,9 @@ import json
 import os
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-
-sys.path[:0] = [str(Path(__file__).parents[1] / "kernels")]  # runs with nothing installed
 
 import torch
 from torch import Tensor

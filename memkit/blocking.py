@@ -57,13 +57,14 @@ class Blocking:
                 raise
             raise ClosedError("the memory was closed during this call; open it again to use it") from None
 
-    def close(self) -> None:
-        """Stop the thread, if there is one. Whoever still waits for something that runs there gets ClosedError."""
+    def close(self, farewell: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Stop the thread, if there is one. Whoever still waits for something that runs there gets ClosedError.
+        `farewell` is the last thing to run there: what was opened on a loop is closed on it."""
         with self._lock:
             self._closed = True
             loop, self._loop = self._loop, None
         if loop is not None:
-            asyncio.run_coroutine_threadsafe(_cancel_others(), loop).result()
+            asyncio.run_coroutine_threadsafe(_end(farewell), loop).result()
             loop.call_soon_threadsafe(loop.stop)
 
     def _running(self) -> asyncio.AbstractEventLoop:
@@ -80,10 +81,11 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_forever()
 
 
-async def _cancel_others() -> None:
-    """Cancel everything on this loop, and wait until it has ended and the threads it used are idle."""
+async def _end(farewell: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Cancel everything on this loop, wait until it has ended and the threads it used are idle, and say farewell."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    await farewell()
     await asyncio.get_running_loop().shutdown_default_executor()

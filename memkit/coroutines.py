@@ -116,4 +116,5 @@ class AsyncMemory:
 
     async def close(self) -> None:
         """See `Memory.close`."""
+        await self._engine.aclose()
         await offload(self._face.close)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from memkit.blocking import NeedsLoop
 from memkit.errors import AbsorbError, ClosedError, ModelError, SpaceError, StoreError
+from memkit.models.checked import Closing
 from memkit.offload import looped, offload, settled, together
 from memkit.ports import Component, Embedder, Progress, Shelf, Store
 from memkit.values import Cue, Deferred, Draft, Event, Hit, Record, Space, Where
@@ -121,6 +122,11 @@ class Engine:
                 await offload(self.store.upkeep.failed_again, again)
             else:
                 await offload(self.store.upkeep.retry, entry, draft, self.space)
+
+    async def aclose(self) -> None:
+        """Close the embedder's connections, if it has any on this loop."""
+        if isinstance(self.embedder, Closing):
+            await self.embedder.aclose()
 
     async def embed_missing(self, embedder: Embedder, progress: Callable[[int], None] = lambda count: None) -> None:
         """Give every row that wants a vector one in the embedder's space. Can be stopped and called again at any time."""

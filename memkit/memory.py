@@ -160,7 +160,7 @@ class Memory:
 
     def close(self) -> None:
         """Release files and connections, of every namespace. Afterwards the verbs raise ClosedError."""
-        self._blocking.close()
+        self._blocking.close(self._engine.aclose)
         self._engine.store.close()
 
     def _store(self, items: Sequence[Addable], given: Given, *, first: int = 0) -> Receipt:

@@ -109,7 +109,7 @@ def reembed(
             store.spaces.discard(space)
         return checked.space
     finally:
-        blocking.close()
+        blocking.close(checked.aclose)
         store.close()
 
 

@@ -16,10 +16,12 @@ was replaced or removed in any other way fails `test_no_law_was_replaced`. Needs
 
 from __future__ import annotations
 
+import pkgutil
+
 import pytest
 
-for _part in ("component", "derived", "durability", "filters", "journal", "law", "shelf", "spaces", "upkeep"):
-    pytest.register_assert_rewrite(f"{__name__}.{_part}")  # only what is imported afterwards says what was compared
+# So that a failing law says what it compared. It works for what is imported afterwards.
+pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))
 
 from memkit.testing.contracts.component import ComponentContract  # noqa: E402  see above
 from memkit.testing.contracts.shelf import ShelfContract  # noqa: E402

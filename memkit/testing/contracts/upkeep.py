@@ -88,7 +88,7 @@ class ForgettingLaws(OfStore):
         assert all(by_id[id].position > place for id in again)
         assert result.replayed == bool(again)
         assert result.records == len(lost) + len(gone)
-        assert place == upto or again
+        assert place == upto or again or len(gone) == case.size
         assert [row.text for row in rows(store, namespace, "d")] == [e.text for e in events if e.id not in gone]
         assert cursor(store, namespace, "d") == events[-1].position or len(gone) == case.size
 
