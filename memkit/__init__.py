@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from memkit.values import Space as Space
     from memkit.values import Stats as Stats
     from memkit.wiring import open_async as open_async
-    from memkit.wiring import open_memory as open
+    from memkit.wiring import open_memory
     from memkit.wiring import reembed as reembed
+
+    open = open_memory  # noqa: A001  memkit.open is what opens a memory
 
 __version__ = "0.1.0"
 

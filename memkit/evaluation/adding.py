@@ -19,11 +19,20 @@ from memkit.wiring import open_memory
 # 24 words; a number is the 25th
 TEXT = "on the way home we met an old friend who told us about the garden and how hard it was to leave the city"
 
-AddSettings = TypedDict("AddSettings", {"words": int, "blocks": int, "calls": int, "batch": int, "batches": int})
-AddResults = TypedDict(
-    "AddResults", {"one": dict[str, Cost], "batch_per_turn": dict[str, Cost], "cpu_ratio": dict[str, float]}
-)
-AddReport = TypedDict("AddReport", {"machine": Machine, "settings": AddSettings, "results": AddResults})
+class AddSettings(TypedDict):
+    words: int
+    blocks: int
+    calls: int
+    batch: int
+    batches: int
+class AddResults(TypedDict):
+    one: dict[str, Cost]
+    batch_per_turn: dict[str, Cost]
+    cpu_ratio: dict[str, float]
+class AddReport(TypedDict):
+    machine: Machine
+    settings: AddSettings
+    results: AddResults
 
 
 def bench_add(*, blocks: int = 20, calls: int = 50, batch: int = 1_000, batches: int = 10) -> AddReport:

@@ -21,11 +21,14 @@ from memkit.wiring import open_memory
 
 STEPS = 256  # vectors that one recall moves into the graph (memkit_stores.vectors)
 
-ImportSettings = TypedDict("ImportSettings", {"sizes": list[int], "material": str, "repeats": int})
-ImportReport = TypedDict(
-    "ImportReport",
-    {"machine": Machine, "settings": ImportSettings, "results": dict[str, dict[str, float]]},
-)
+class ImportSettings(TypedDict):
+    sizes: list[int]
+    material: str
+    repeats: int
+class ImportReport(TypedDict):
+    machine: Machine
+    settings: ImportSettings
+    results: dict[str, dict[str, float]]
 
 
 def bench_import(

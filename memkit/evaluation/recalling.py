@@ -29,12 +29,21 @@ STEPS = 256  # vectors that one recall moves into the graph (memkit_stores.vecto
 
 Found = dict[str, float]
 SizeReport = TypedDict("SizeReport", {"costs": dict[str, Cost], "recall@10": Found})
-RecallSettings = TypedDict(
-    "RecallSettings",
-    {"dimension": int, "k": int, "blocks": int, "calls": int, "users": int, "users_records": int, "material": str},
-)
-RecallResults = TypedDict("RecallResults", {"by_size": dict[str, SizeReport], "one_of_many_users": SizeReport})
-RecallReport = TypedDict("RecallReport", {"machine": Machine, "settings": RecallSettings, "results": RecallResults})
+class RecallSettings(TypedDict):
+    dimension: int
+    k: int
+    blocks: int
+    calls: int
+    users: int
+    users_records: int
+    material: str
+class RecallResults(TypedDict):
+    by_size: dict[str, SizeReport]
+    one_of_many_users: SizeReport
+class RecallReport(TypedDict):
+    machine: Machine
+    settings: RecallSettings
+    results: RecallResults
 
 
 def bench_recall(

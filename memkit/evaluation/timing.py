@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TypedDict
 
-Cost = TypedDict("Cost", {"p50_ms": float, "p95_ms": float, "cpu_ms": float, "cpu_best_ms": float})
+
+class Cost(TypedDict):
+    p50_ms: float
+    p95_ms: float
+    cpu_ms: float
+    cpu_best_ms: float
 
 
 @dataclass(frozen=True, slots=True)

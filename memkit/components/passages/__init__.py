@@ -43,7 +43,7 @@ class Passages:
 
     name = "passages"
 
-    def __init__(self, *, passage: int = 1_000, floor: float | None = None) -> None:
+    def __init__(self, *, passage: int = 600, floor: float | None = None) -> None:
         if passage < 100:
             raise ValueError(f"passage is {passage} characters; fewer than 100 say too little to be found")
         self._passage = passage

@@ -31,9 +31,11 @@ _SOLID = re.compile(r"\S")
 _HEADING = re.compile(r"[^\S\n]*+#{1,6} ")
 _DOTTED = re.compile(r"(?:\w\.)*+\w")  # J, U.S, e.g, a.m: what stands before the last full stop
 
-_TITLES = frozenset("mr mrs ms messrs dr prof st mt jr sr gen col capt lt sgt rev hon gov sen rep vs cf al".split())
-_BEFORE_NUMBERS = frozenset(
-    "no nos nr vol vols pp ch sec art fig figs eq eqs tab approx ca jan feb mar apr jun jul aug sep sept oct nov dec".split()
+_TITLE = re.compile(
+    "mrs?|ms|messrs|dr|prof|st|mt|jr|sr|gen|col|capt|lt|sgt|rev|hon|gov|sen|rep|vs|cf|al|approx|ca", re.IGNORECASE
+)
+_BEFORE_NUMBER = re.compile(
+    "nos?|nr|vols?|pp|ch|sec|art|figs?|eqs?|tab|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec", re.IGNORECASE
 )
 _LONGEST = 12  # characters looked at before a full stop; no abbreviation above is as long
 _HEADING_LENGTH = 200  # a longer line is no heading, however it starts
@@ -116,12 +118,12 @@ def _abbreviates(text: str, stop: int, after: str) -> bool:
     if not words:
         return False
     word = words[-1].lstrip("\"'“‘«([*_")
-    if word.isdecimal():  # "1." at the start of a line counts; "in 1999." does not
+    if word.isdecimal():  # "1." at the start of a line numbers it; "in 1999." ends a sentence
         before = stop - len(word) - 1
         return len(word) <= 3 and (before < 0 or text[before] == "\n")
     if _DOTTED.fullmatch(word):
         return word != "I"
-    return word.lower() in _TITLES or (after.isdecimal() and word.lower() in _BEFORE_NUMBERS)
+    return bool(_TITLE.fullmatch(word) or (after.isdecimal() and _BEFORE_NUMBER.fullmatch(word)))
 
 
 def _cut(text: str, start: int, limit: int) -> int:

@@ -17,10 +17,9 @@ from memkit.testing.contracts.samples import (
     a_draft,
     a_record,
     a_vector,
-    an_event,
     fresh_namespace,
 )
-from memkit.values import Event, Record, Where
+from memkit.values import Record, Where
 
 
 class ForgettingLaws(OfStore):
