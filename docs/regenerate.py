@@ -19,7 +19,9 @@ from memkit.cli import run
 
 HERE = Path(__file__).parent
 COLUMNS = "80"  # the width of the quoted help, whatever terminal this runs in
-QUOTED = re.compile(r"(?P<head><!-- quoted: memkit (?P<arguments>[^\n]*) -->\n```text\n)(?P<body>.*?)(?P<tail>```\n)", re.DOTALL)
+QUOTED = re.compile(
+    r"(?P<head><!-- quoted: memkit (?P<arguments>[^\n]*) -->\n```text\n)(?P<body>.*?)(?P<tail>```\n)", re.DOTALL
+)
 
 
 def printed(arguments: list[str]) -> str:

@@ -196,3 +196,4 @@ async def synced(engine: Engine, where: Where | None, *, retry: bool) -> None:
         await engine.retry(where)
     if engine.embedder is not None:
         await engine.embed_missing(engine.embedder)
+        await offload(engine.store.derived.settle, where, tuple(engine.components), engine.embedder.space)

@@ -202,6 +202,10 @@ class Derived(Protocol):
         """The component's rows in the scope (namespace and below) of `where`, as of now."""
         ...
 
+    def settle(self, where: Where | None, components: Sequence[str], space: Space, /) -> None:
+        """Finish whatever index takes long to build for the vectors in scope, or all. Nothing depends on it but speed."""
+        ...
+
     def records(self, component: str, where: Where, ids: Sequence[int], /) -> list[Record]:
         """The rows with these ids that lie in scope, in the order of the ids, without vectors."""
         ...

@@ -59,25 +59,19 @@ def report() -> Iterator[list[Ran]]:
 
 
 def choose(
-    operation: str,
-    *,
-    backend: Backend,
-    strict: bool,
-    device: torch.device,
-    dtype: torch.dtype,
-    dtypes: frozenset[torch.dtype],
+    operation: str, tensor: torch.Tensor, dtypes: frozenset[torch.dtype], *, backend: Backend, strict: bool
 ) -> Literal["triton", "torch"]:
-    """The backend to run on, already reported. `dtypes` are those that the operation's kernel takes.
+    """The backend for such a tensor, already reported. `dtypes` are those that the operation's kernel takes.
 
     BackendUnavailable where "triton" was asked for, or `strict` demands it, and it cannot run.
     """
     if backend == "torch":
         return _chosen(operation, "torch", "asked for")
-    if backend == "auto" and device.type == "cpu":
+    if backend == "auto" and tensor.device.type == "cpu":
         return _chosen(operation, "torch", "tensors on a CPU")
-    obstacle = _obstacle(device, dtype, dtypes)
+    obstacle = _obstacle(tensor.device, tensor.dtype, dtypes)
     if obstacle is None:
-        return _chosen(operation, "triton", "asked for" if backend == "triton" else f"tensors on {device.type}")
+        return _chosen(operation, "triton", "asked for" if backend == "triton" else f"tensors on {tensor.device.type}")
     if backend == "triton" or strict:
         raise BackendUnavailable(f'{operation} cannot run on triton: {obstacle}; or pass backend="torch"')
     warnings.warn(f"{operation} fell back to torch: {obstacle}", BackendWarning, stacklevel=4)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -22,10 +22,10 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from memkit.errors import ClosedError, StoreError
 from memkit_stores import migrations
+from memkit_stores.failures import BUSY_SECONDS, translated
 
 Durability = Literal["disk", "process"]
 
-BUSY_SECONDS = 30  # how long a writer waits for another process before StoreError
 SCHEMA = "memkit"  # PostgreSQL: the schema that all tables are in
 IDLE = 8  # connections for reading that are kept open between calls
 
@@ -54,7 +54,7 @@ class Database:
         self._idle: list[tuple[Connection, sqlite3.Connection]] = []  # for reading; who reads takes one out
         self.engine = self._connect(durability)
         try:
-            with _translated(self.name):
+            with translated(self.name):
                 self._prepare()
         except BaseException:
             self.engine.dispose()
@@ -69,10 +69,10 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A connection for reading; on SQLite all of its reads see one moment."""
         if self.dialect == "postgresql":
-            with self._turn(False), _translated(self.name), self.engine.connect() as connection:
+            with self._pooled(self.engine.connect()) as connection:
                 yield connection
             return
-        with self._turn(self.in_memory), _translated(self.name):
+        with self._turn(self.in_memory), translated(self.name):
             connection, driver = kept = self._reader()
             try:
                 if driver.in_transaction:  # in memory there is one connection for all
@@ -91,10 +91,10 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A connection for writing: everything is committed when the block ends, or nothing if it raises."""
         if self.dialect == "postgresql":
-            with self._turn(False), _translated(self.name), self.engine.begin() as connection:
+            with self._pooled(self.engine.begin()) as connection:
                 yield connection
             return
-        with self._turn(True), _translated(self.name):
+        with self._turn(True), translated(self.name):
             if self._writer is None:
                 self._writer = self._kept()
             connection, driver = self._writer
@@ -113,10 +113,20 @@ class Database:
         """A connection outside any transaction, for statements such as VACUUM."""
         with (
             self._turn(self.dialect == "sqlite"),
-            _translated(self.name),
+            translated(self.name),
             self._outside_transactions() as connection,
         ):
             yield connection
+
+    @contextmanager
+    def _pooled(self, taken: AbstractContextManager[Connection]) -> Iterator[Connection]:
+        """A connection of PostgreSQL's pool, which it goes back to."""
+        try:
+            with self._turn(False), translated(self.name), taken as connection:
+                yield connection
+        finally:
+            if self._closed:
+                self.engine.pool.dispose()
 
     def _reader(self) -> tuple[Connection, sqlite3.Connection]:
         with suppress(IndexError):
@@ -152,7 +162,7 @@ class Database:
         """A number that changes whenever anybody commits; None where the database has no cheap one."""
         if self.in_memory:
             return self._written
-        with self._turn(False), _translated(self.name), self._stamping:
+        with self._turn(False), translated(self.name), self._stamping:
             if self._stamp is None:
                 return None
             row: tuple[int] = self._stamp.execute("PRAGMA data_version").fetchone()
@@ -174,7 +184,7 @@ class Database:
             if self._writer is not None:
                 self._writer[0].close()
             self._thin_out(0)
-            self.engine.dispose()
+            self.engine.pool.dispose()  # and nothing is put in its place: who still reads gives back to this one
 
     @contextmanager
     def _turn(self, alone: bool) -> Iterator[None]:
@@ -275,26 +285,3 @@ def _use_wal(connection: Connection) -> None:
             if "locked" not in str(e.orig) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
-
-
-_ADVICE = (
-    ("readonly", "it or its folder is read-only; memkit needs to write to both"),
-    ("unable to open", "check that the folder exists and may be written to"),
-    ("disk is full", "the disk is full; nothing of this call was stored: free some space and repeat it"),
-    ("locked", f"another process has been writing for over {BUSY_SECONDS} seconds; repeat the call"),
-    ("malformed", "the file is damaged; restore it, or export what can be read"),
-    ("not a database", "it is not a memkit database"),
-)
-
-
-class _translated(AbstractContextManager[None]):
-    """The driver's errors as StoreError, with what to do. (A class: this is on the path of every call.)"""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __exit__(self, _type: Any, error: BaseException | None, _traceback: Any) -> None:
-        if isinstance(error, (DBAPIError, sqlite3.Error)):
-            said = str(error.orig if isinstance(error, DBAPIError) else error)
-            advice = next((advice for mark, advice in _ADVICE if mark in said), "nothing of this call was stored")
-            raise StoreError(f"{self._name}: {said.strip()}; {advice}") from error

@@ -19,6 +19,7 @@ from memkit_stores.journal import CHUNK
 from memkit_stores.shelves import Shelves
 from memkit_stores.spaces import space_in_use, to_blob
 from memkit_stores.tables import cursors, deferred, events, lineage, namespaces, records, vectors
+from memkit_stores.vectors import EXACT_BELOW
 from memkit_stores.where_sql import micros, moment, scope
 from memkit_stores.words import pack
 
@@ -100,6 +101,19 @@ class SqlDerived:
     def shelf(self, component: str, where: Where, space: Space | None, /) -> ShelfPort:
         """See `memkit.ports.Derived.shelf`."""
         return self._shelves.get(component, where, space)
+
+    def settle(self, where: Where | None, components: Sequence[str], space: Space, /) -> None:
+        """See `memkit.ports.Derived.settle`."""
+        large = (
+            select(records.c.namespace, records.c.component)
+            .where(records.c.component.in_(components), *([] if where is None else [scope(records.c.namespace, where)]))
+            .group_by(records.c.namespace, records.c.component)
+            .having(func.count() >= EXACT_BELOW)
+        )
+        with self._database.read() as connection:
+            found = connection.execute(large).tuples().all()
+        for namespace, component in found:
+            self._shelves.settle(component, Where(namespace=namespace), space)
 
     def records(self, component: str, where: Where, ids: Sequence[int], /) -> list[Record]:
         """See `memkit.ports.Derived.records`."""

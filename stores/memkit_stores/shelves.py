@@ -7,6 +7,7 @@ rows that were removed are taken out, and any other change loads it anew. What i
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, Select, and_, select
 
+from memkit.errors import SpaceError
 from memkit.values import Space, Where
 from memkit_stores import postings, vectors
 from memkit_stores.database import Database
@@ -26,6 +28,7 @@ from memkit_stores.tables import namespaces, records
 from memkit_stores.tables import vectors as vector_table
 from memkit_stores.where_sql import scope
 
+FAR_BEHIND = 2_000  # vectors that wait for the graph, from which a thread puts them in rather than the searches
 ROWS_KEPT = 2_000_000  # over all shelves of a process; beyond it the one unused for longest goes
 
 
@@ -52,6 +55,14 @@ class Shelves:
             keeper.counted = shelf.size
             self._make_room()
         return shelf
+
+    def settle(self, component: str, where: Where, space: Space) -> None:
+        """Finish the graph of a scope's vectors, with all processors, and write it to its folder."""
+        self.get(component, where, space)
+        with self._lock:
+            keeper = self._kept.get((component, where.namespace, where.below, space))
+        if keeper is not None:
+            keeper.settle()
 
     def save(self) -> None:
         """Write the graphs of vectors that took long to build to their folder."""
@@ -106,6 +117,7 @@ class Keeper:
         self._space = space
         self._number: int | None = None  # the space's, in the database
         self._lock = threading.Lock()
+        self._settling: threading.Thread | None = None
         self.counted = 0
         self._start_over()
 
@@ -137,13 +149,33 @@ class Keeper:
                 near = None if self._vectors is None else self._vectors.snapshot()
                 self._shelf = Shelf(self._database, self._component, self._columns, self._words.snapshot(), near)
             self._stamp = stamp
+            self._settle_soon()
             return self._shelf
 
+    def settle(self) -> None:
+        """Put all vectors into the graph now, and keep it."""
+        if self._vectors is not None:
+            self._vectors.settle(threads=os.cpu_count() or 1)
+            self._vectors.save()
+
+    def _settle_soon(self) -> None:
+        """After many vectors came at once, put them into the graph in a thread; until then they are searched one by one."""
+        if self._vectors is None or (self._settling is not None and self._settling.is_alive()):
+            return
+        now = self._vectors.snapshot()
+        if now.count >= now.exact_below and len(now.tail) > FAR_BEHIND:
+            self._settling = threading.Thread(target=self._vectors.settle, name="memkit graph", daemon=True)
+            self._settling.start()
+
     def save(self) -> None:
-        self.refreshed()  # what was forgotten must not be written back
+        if self._vectors is None or self._vectors.snapshot().graph is None:
+            return
+        try:
+            self.refreshed()  # what was forgotten must not be written back
+        except SpaceError:
+            return  # the embedder was changed by another process: nobody would read the file
         with self._lock:
-            if self._vectors is not None:
-                self._vectors.save()
+            self._vectors.save()
 
     def _follow(self, connection: Connection) -> bool:
         """Bring all columns up to date; whether anything changed."""

@@ -20,6 +20,7 @@ from memkit_stores.columns import Column
 from memkit_stores.hnsw import Graph, load
 from memkit_stores.nearest import NARROWEST, TAIL, Ranked, Snapshot, fitted
 
+EXACT_BELOW = 20_000  # vectors that are searched one by one; from here on a graph pays
 STEP = 128  # vectors that one search moves into the graph; 50 ms at 100,000 x 384
 DEAD = 0.03  # the part of a graph that may be empty slots; recall@10 falls from 0.991 to 0.985, at 0.09 to 0.980
 
@@ -28,7 +29,7 @@ class Vectors:
     """The vectors of the rows of one shelf. See the module about slots, snapshots and threads."""
 
     def __init__(
-        self, dimension: int, *, exact_below: int = 20_000, folder: Path | None = None, name: str = "vectors"
+        self, dimension: int, *, exact_below: int = EXACT_BELOW, folder: Path | None = None, name: str = "vectors"
     ) -> None:
         """With a folder, the graph is kept in its file `<name>.hnsw`, which nothing else may be called."""
         if dimension < 1:

@@ -55,7 +55,7 @@ def assert_equal(found: Found, defined: Found) -> None:
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize(
     ("m", "n", "d", "k"),
-    [(1, 1, 1, 1), (1, 100, 15, 100), (15, 63, 65, 5), (63, 15, 100, 16), (65, 65, 63, 2), (3, 300, 1, 128)],
+    [(1, 1, 1, 1), (1, 100, 15, 100), (15, 63, 65, 16), (63, 15, 100, 2), (65, 65, 63, 5), (3, 300, 1, 128)],
     ids=lambda size: str(size),
 )
 def test_the_kernel_finds_what_the_definition_says(
@@ -187,12 +187,12 @@ def test_no_queries_or_no_keys_is_an_ordinary_case(m: int, n: int, device: torch
 
 
 def test_the_number_of_splits_does_not_change_the_result(device: torch.device) -> None:
-    queries, keys = normal(2, 20, device=device), normal(700, 20, device=device, seed=1)
-    one, five, nine = (
-        sim_topk_triton(queries, keys, 12, metric="l2", bias=None, mask=None, splits=splits) for splits in (1, 5, 9)
+    queries, keys = normal(2, 20, device=device), normal(600, 20, device=device, seed=1)
+    one, three, seven = (
+        sim_topk_triton(queries, keys, 12, metric="l2", bias=None, mask=None, splits=splits) for splits in (1, 3, 7)
     )
-    assert_equal(five, one)
-    assert_equal(nine, one)
+    assert_equal(three, one)
+    assert_equal(seven, one)  # more than there are tiles
 
 
 def test_two_runs_are_bit_equal(device: torch.device) -> None:
@@ -252,6 +252,7 @@ NUMBERS = ("M", "N", "D", "tiles_per_split", "candidates", "kept", "q_row", "k_r
 BOTH = {"METRIC": "l2", "K": 16, "BD": 64, "q_step": 1, "k_step": 1, "bias_step": 1}
 
 
+@pytest.mark.slow
 def test_the_kernels_compile_for_a_gpu(tmp_path: Path) -> None:
     types = {**POINTERS, **dict.fromkeys(NUMBERS, "i32")}
     shared = {"module": "memkit_kernels.sim_topk.kernel", "types": types, "warps": 4}

@@ -1,21 +1,17 @@
-"""Many vectors have a graph: it finds nearly all of the nearest, never what was not admitted, and its file is only a cache."""
+"""Many vectors have a graph: it finds nearly all of the nearest, and never what was not admitted."""
 
 import threading
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from memkit.errors import StoreError
 from memkit_stores.hnsw import Graph
 from memkit_stores.nearest import TAIL
 from memkit_stores.vectors import STEP, Vectors
 
 Matrix = NDArray[np.float32]
-
-# --- the graph ------------------------------------------------------------------------------------
 
 SIZE, WIDTH, ENOUGH = 6000, 24, 1000
 
@@ -33,9 +29,9 @@ MATRIX = clustered(SIZE)
 QUESTIONS = clustered(100, seed=2)
 
 
-def opened(folder: Path | None = None, *, size: int = SIZE, matrix: Matrix = MATRIX, first_id: int = 10) -> Vectors:
-    vectors = Vectors(matrix.shape[1], exact_below=ENOUGH, folder=folder, name="test")
-    vectors.add(np.arange(size), matrix[:size], np.arange(first_id, first_id + size))
+def opened(size: int = SIZE) -> Vectors:
+    vectors = Vectors(WIDTH, exact_below=ENOUGH)
+    vectors.add(np.arange(size), MATRIX[:size], np.arange(size))
     return vectors
 
 
@@ -66,15 +62,6 @@ def settled() -> Vectors:
     vectors = opened()
     vectors.settle()
     return vectors
-
-
-@pytest.fixture
-def saved(tmp_path: Path) -> Path:
-    """A folder with the file of a graph of the first 2,000 vectors."""
-    vectors = opened(tmp_path, size=2000)
-    vectors.settle()
-    assert vectors.save()
-    return tmp_path
 
 
 def test_the_graph_finds_nearly_all_of_the_nearest(settled: Vectors) -> None:
@@ -127,6 +114,27 @@ def test_vectors_added_later_are_found_at_once_and_come_into_the_graph() -> None
     assert recall(vectors, MATRIX) >= 0.98
 
 
+def test_what_is_not_yet_in_the_graph_is_masked_too() -> None:
+    vectors = opened(size=2500)
+    vectors.settle()
+    vectors.add(np.arange(2500, 3400), MATRIX[2500:3400], np.arange(2500, 3400))
+    assert recall(vectors, MATRIX[:3400], np.arange(3400) % 2 == 0) >= 0.98
+    assert in_graph(vectors) == 2500
+
+
+def test_k_rows_come_back_also_where_the_graph_finds_fewer() -> None:
+    """Three thousand copies of one vector are linked to each other and to little else."""
+    matrix = np.concatenate((np.repeat(MATRIX[:1], 3000, axis=0), MATRIX[:1500]))
+    vectors = Vectors(WIDTH, exact_below=ENOUGH)
+    vectors.add(np.arange(4500), matrix, np.arange(4500))
+    vectors.settle()
+    for mask in (np.arange(4500) >= 2000, np.arange(4500) % 3 > 0):
+        for question in (MATRIX[0], -MATRIX[0]):
+            rows, _ = vectors.nearest(question, 240, mask)
+            assert len(set(rows.tolist())) == 240
+            assert mask[rows].all()
+
+
 def test_few_vectors_have_no_graph() -> None:
     vectors = opened(size=ENOUGH - 1)
     vectors.settle()
@@ -165,6 +173,8 @@ def test_a_compacted_graph_holds_no_removed_vector_and_finds_the_others(lost: fl
         held = now.graph.gather(np.arange(now.base))
         assert not set(map(bytes, held)) & set(map(bytes, MATRIX[:4000][~keep]))
     assert recall(vectors, MATRIX[:4000][keep]) >= 0.98
+    everything, _ = vectors.nearest(QUESTIONS[0], 4000)
+    assert sorted(everything.tolist()) == list(range(keep.sum()))
     mask = np.random.default_rng(5).random(keep.sum()) < 0.5
     assert recall(vectors, MATRIX[:4000][keep], mask) >= 0.98
     rows = np.arange(keep.sum())
@@ -173,11 +183,25 @@ def test_a_compacted_graph_holds_no_removed_vector_and_finds_the_others(lost: fl
 
 def test_an_old_snapshot_names_its_own_rows_after_compacting() -> None:
     vectors = opened(size=2000)
+    without_graph = vectors.snapshot()
     vectors.settle()
-    before = vectors.snapshot()
+    with_graph = vectors.snapshot()
     vectors.compact(np.arange(2000) >= 50)
-    assert [int(before.nearest(MATRIX[row], 1)[0][0]) for row in range(100, 120)] == list(range(100, 120))
-    assert [int(vectors.nearest(MATRIX[row], 1)[0][0]) for row in range(100, 120)] == list(range(50, 70))
+    for row in range(100, 120):
+        assert without_graph.nearest(MATRIX[row], 1)[0].tolist() == [row]
+        assert with_graph.nearest(MATRIX[row], 1)[0].tolist() == [row]
+        assert vectors.nearest(MATRIX[row], 1)[0].tolist() == [row - 50]
+
+
+def test_an_old_snapshot_uses_the_graph_and_does_not_see_later_rows() -> None:
+    vectors = opened(size=2000)
+    before = vectors.snapshot()
+    vectors.add(np.arange(2000, 2500), MATRIX[2000:2500], np.arange(2000, 2500))
+    vectors.settle()
+    for question in MATRIX[2000:2020]:
+        rows, scores = before.nearest(question, 10)
+        assert rows.max() < 2000
+        np.testing.assert_allclose(scores, MATRIX[rows] @ question, atol=1e-5)
 
 
 def test_searches_go_on_while_vectors_are_added_and_the_graph_grows() -> None:
@@ -205,120 +229,6 @@ def test_searches_go_on_while_vectors_are_added_and_the_graph_grows() -> None:
     assert not wrong
     assert in_graph(vectors) == 4500
     assert len(vectors) == 4400
-
-
-# --- its file -------------------------------------------------------------------------------------
-
-
-def test_a_graph_is_taken_from_its_file_and_what_came_later_is_added(saved: Path) -> None:
-    vectors = opened(saved, size=2200)
-    assert recall(vectors, MATRIX[:2200]) >= 0.98
-    assert in_graph(vectors) == 2000, "none but the 2,000 from the file"
-    assert not vectors.save(), "nothing new"
-    vectors.settle()
-    assert vectors.save()
-    assert [path.name for path in saved.iterdir()] == ["test.hnsw"]
-    again = opened(saved, size=2200)
-    again.nearest(QUESTIONS[0], 1)
-    assert in_graph(again) == 2200
-
-
-def test_half_a_graph_is_kept_too(tmp_path: Path) -> None:
-    vectors = opened(tmp_path)
-    vectors.nearest(QUESTIONS[0], 1)
-    assert vectors.save()
-    again = opened(tmp_path)
-    again.nearest(QUESTIONS[0], 1)
-    assert in_graph(again) == STEP
-    again.settle()
-    assert recall(again, MATRIX) >= 0.98
-
-
-def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("not a folder")
-    vectors = opened(tmp_path / "file" / "below", size=2000)
-    with pytest.raises(StoreError, match="cannot read the index"):
-        vectors.settle()
-
-
-def test_the_file_holds_no_vector(saved: Path) -> None:
-    content = (saved / "test.hnsw").read_bytes()
-    assert not any(row.tobytes()[:12] in content for row in MATRIX[:200])
-
-
-def test_forgetting_deletes_the_file_and_saving_writes_one_without_the_forgotten(saved: Path) -> None:
-    vectors = opened(saved, size=2000)
-    vectors.nearest(QUESTIONS[0], 1)
-    keep = np.arange(2000) % 50 > 0
-    vectors.compact(keep)
-    assert list(saved.iterdir()) == []
-    assert vectors.save()
-    kept = MATRIX[:2000][keep]
-    again = Vectors(WIDTH, exact_below=ENOUGH, folder=saved, name="test")
-    again.add(np.arange(len(kept)), kept, np.arange(10, 2010)[keep])
-    before = again.snapshot()
-    assert recall(again, kept) >= 0.98
-    assert in_graph(again) == 2000, "with the 40 empty slots"
-    assert before.nearest(QUESTIONS[0], 3)[0].tolist() == again.nearest(QUESTIONS[0], 3)[0].tolist()
-    again.add(np.array([len(kept)]), MATRIX[5000:5001], np.array([9999]))
-    assert again.nearest(MATRIX[5000], 1)[0].tolist() == [len(kept)]
-
-
-def test_removing_rows_without_a_vector_leaves_the_file(tmp_path: Path) -> None:
-    vectors = Vectors(WIDTH, exact_below=ENOUGH, folder=tmp_path, name="test")
-    vectors.add(np.arange(1, 2001), MATRIX[:2000], np.arange(10, 2010))
-    vectors.settle()
-    assert vectors.save()
-    vectors.compact(np.arange(2001) > 0)
-    assert vectors.nearest(MATRIX[3], 1)[0].tolist() == [3]
-    again = opened(tmp_path, size=2000)
-    again.nearest(QUESTIONS[0], 1)
-    assert in_graph(again) == 2000
-
-
-DAMAGE = {
-    "empty": lambda content: b"",
-    "foreign": lambda content: b"something else altogether\n" * 1000,
-    "a header only": lambda content: content[:72],
-    "longer": lambda content: content + b"\0",
-    **{f"cut at {part}": lambda content, part=part: content[: int(len(content) * part)] for part in (0.0001, 0.01, 0.5, 0.999)},
-    **{
-        f"flipped at {part}": lambda content, part=part: flipped(content, int((len(content) - 1) * part))
-        for part in (0, 0.00005, 0.0001, 0.001, 0.1, 0.5, 0.9, 1)
-    },
-}  # fmt: skip
-
-
-def flipped(content: bytes, place: int) -> bytes:
-    return content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :]
-
-
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_file_is_removed_and_the_graph_built_anew(saved: Path, damage: str) -> None:
-    file = saved / "test.hnsw"
-    file.write_bytes(DAMAGE[damage](file.read_bytes()))
-    vectors = opened(saved, size=2000)
-    assert recall_of_one(vectors, MATRIX[:2000]) == 1
-    assert not file.exists()
-    assert in_graph(vectors) == STEP
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"first_id": 11},
-        {"size": 1999},
-        {"matrix": np.concatenate((MATRIX[1:2], MATRIX[1:]))},
-        {"matrix": np.ascontiguousarray(MATRIX[:, :20])},
-    ],
-    ids=["other ids", "fewer rows", "another vector", "another dimension"],
-)
-def test_a_file_of_other_vectors_is_removed(saved: Path, changes: dict[str, object]) -> None:
-    vectors = opened(saved, **{"size": 2000, **changes})  # type: ignore[arg-type]
-    width = vectors.snapshot().dimension
-    vectors.nearest(QUESTIONS[0][:width], 1)
-    assert not (saved / "test.hnsw").exists()
-    assert in_graph(vectors) == STEP
 
 
 def test_a_graph_alone_finds_what_was_put_in() -> None:

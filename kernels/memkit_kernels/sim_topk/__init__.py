@@ -1,6 +1,10 @@
 """The k best keys for each query: similarity and top-k in one operation.
 
 Does not know what a key stands for. The definition is reference.py, the derivation README.md.
+
+Where the kernel is not equal to the definition up to rounding: it chooses "l2" candidates by 2q·k - |q|² - |k|² and then
+measures the differences themselves, so its scores are exact, but a key may be exchanged at the end of the list for one
+whose squared distance differs by less than about 1e-6 (|q|² + |k|²).
 """
 
 from typing import Literal, get_args
@@ -35,34 +39,22 @@ def sim_topk(
 ) -> tuple[Tensor, Tensor]:
     """Return scores `[M, k]` and indices `[M, k]` (int64) of the k best keys for each query, best first.
 
-    Axes: M queries, N keys, D features. `queries` is `[M, D]` and `keys` `[N, D]`, of one dtype (float16, bfloat16,
-    float32 or float64) and on one device, with any strides. M and N may be 0. `k` is 1 to 128 and may exceed N.
+    Axes: M queries, N keys, D features; M and N may be 0. `queries` is `[M, D]` and `keys` `[N, D]`, of one dtype
+    (float16, bfloat16, float32, float64), on one device, with any strides. `k` is 1 to 128 and may exceed N.
 
     - The score is q·k ("ip"), q·k / (|q| |k|) ("cosine"; a zero vector scores 0) or -|q - k|² ("l2"), plus
       `bias[n]` where given. It is computed and returned in float32, or float64 for float64 tensors.
-    - Higher is better; of equal scores the lower index comes first. -0 equals 0.
+    - Of equal scores the lower index comes first. -0 equals 0.
     - A key is admissible if `mask` (bool, `[N]` or `[M, N]`) is true or absent and its score is neither NaN nor
       -inf. So NaN keys never win, a NaN query finds nothing, and the limit k counts admissible keys only.
     - With fewer than k of them, the places left over hold score -inf and index -1, and only those do.
 
-    `backend` and `strict`: see `memkit_kernels.backend`. The kernel chooses "l2" candidates by 2q·k - |q|² - |k|² and
-    then measures the differences themselves, so its scores are exact to rounding, but a key may be exchanged at the
-    end of the list for one whose squared distance differs by less than about 2⁻²⁰ (|q|² + |k|²).
-
-    The result is bit-equal from run to run on one device. No gradient flows.
-    ValueError for a shape, dtype, device, metric or k other than these; BackendUnavailable from the choice of backend.
+    `backend` and `strict`: see `memkit_kernels.backend`. Bit-equal from run to run on one device. No gradient flows.
+    ValueError for any other shape, dtype, device, metric or k; BackendUnavailable from the choice of backend.
     """
     _check(queries, keys, k, metric, backend)
     _check_extras(queries, keys, bias, mask)
-    chosen = choose(
-        "sim_topk",
-        backend=backend,
-        strict=strict,
-        device=keys.device,
-        dtype=keys.dtype,
-        dtypes=KERNEL_DTYPES,
-    )
-    if chosen == "torch":
+    if choose("sim_topk", keys, KERNEL_DTYPES, backend=backend, strict=strict) == "torch":
         return sim_topk_reference(queries, keys, k, metric=metric, bias=bias, mask=mask)
     from memkit_kernels.sim_topk.kernel import (
         sim_topk_triton,

@@ -197,18 +197,15 @@ def sim_topk_triton(
     if m == 0:
         return scores, indices  # an empty grid cannot be launched
     spread = None if mask is None else mask.expand(m, n)
-    q_steps, k_steps = queries.stride(), keys.stride()
-    bias_step = 0 if bias is None else bias.stride(0)
+    steps = (*queries.stride(), *keys.stride(), 0 if bias is None else bias.stride(0))
     mask_steps = (0, 0) if spread is None else spread.stride()
     with torch.cuda.device_of(keys):
         _search[(triton.cdiv(m, bm), splits)](
-            queries, keys, bias, spread, lists, m, n, d, triton.cdiv(tiles, splits),
-            *q_steps, *k_steps, bias_step, *mask_steps,
+            queries, keys, bias, spread, lists, m, n, d, triton.cdiv(tiles, splits), *steps, *mask_steps,
             METRIC=metric, K=length, BM=bm, BN=bn, BD=bd, num_warps=warps, enable_fp_fusion=FUSED,
         )  # fmt: skip
         _finish[(m,)](
-            lists, queries, keys, bias, scores, indices, splits * length, d,
-            *q_steps, *k_steps, bias_step, k,
+            lists, queries, keys, bias, scores, indices, splits * length, d, *steps, k,
             METRIC=metric, K=length, CHUNK=min(MERGE_CHUNK, triton.next_power_of_2(splits * length)), BD=bd,
             enable_fp_fusion=FUSED,
         )  # fmt: skip

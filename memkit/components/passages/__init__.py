@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from memkit.ports import Shelf, View
 
 LONGEST_TURN = 4_000  # characters: a longer turn is split as a document is
-CANDIDATES = 200  # rows by words, and as many by meaning, that are scored in full
+CANDIDATES = 100  # rows by words, and as many by meaning, that are scored in full
 ASKING = 0.9  # weight of an author's turn that ends with a question mark: answers are in the turns that tell
 FLOOR_WORDS, FLOOR = 0.10, 0.15  # of the best hit, without and with vectors: below it nothing was found
+MORE = 10  # rows beyond k that a bare vector looks at: some turn out to repeat others
 SPARE = 4  # rows fetched beyond k: some turn out to repeat others
 _MONTHS = (
     "January February March April May June July August September October November December"
@@ -82,12 +83,14 @@ class Passages:
         rows = score.candidates(postings, around, shelf, mask, count)
         meaning = None
         if vector is not None:
-            near, products = shelf.nearest(vector, count, mask)
+            near, products = shelf.nearest(vector, count if postings.terms else cue.k + MORE, mask)
             rest = np.setdiff1d(rows, near, assume_unique=True)
             rows = np.concatenate((near, rest))
             meaning = np.maximum(np.concatenate((products, shelf.similarity(vector, rest))), 0)
         words = score.words(postings, around, shelf.size, rows)
-        both = score.combined(words, meaning, asked=bool(postings.terms)) * shelf.weight[rows]
+        both = score.combined(words, meaning, asked=bool(postings.terms))
+        if postings.terms:  # a bare vector asks for what is nearest, and gets just that
+            both *= shelf.weight[rows]
         factor = score.others(shelf, named, rows)
         if factor is not None:
             both *= factor
