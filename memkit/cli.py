@@ -70,10 +70,8 @@ def run(arguments: Sequence[str]) -> int:
     except (SystemExit, BrokenPipeError):  # whoever read the output has gone; typer exits on that itself
         _drop_output()
         return UNREAD
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):  # the second while a question waits for its answer
         return INTERRUPTED
-    except typer.Abort:
-        return _failed("nothing was done", "Abort", FAILED, arguments)
     except UsageError as e:
         return _failed(_with_help(e), "UsageError", MISUSED, arguments)
     except (ValueError, TypeError) as e:

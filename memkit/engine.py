@@ -187,6 +187,8 @@ class Engine:
 
     async def _insist(self, namespace: str, component: Component, event: Event, since: int, error: Exception) -> None:
         """Try one event again after a while, and again; then put it on the deferred queue and go on behind it."""
+        if not await self._there(event):
+            return  # it was forgotten meanwhile
         for seconds in self._pauses:
             await asyncio.sleep(seconds)
             try:
@@ -204,7 +206,7 @@ class Engine:
             attempts=1 + len(self._pauses),
             at=self.clock(),
         )
-        if await self._there(event):  # else it was forgotten meanwhile: nothing is left to defer
+        if await self._there(event):
             await self._commit(namespace, component, Draft(), since, event.position, failed=[entry])
 
     async def _draft(self, namespace: str, component: Component, events: Sequence[Event]) -> Draft:

@@ -21,6 +21,7 @@ from memkit.values import Space
 from memkit_stores import SqlStore
 
 Durability = Literal["disk", "process"]
+Vectors = Literal["memory", "pgvector"]
 
 
 def open_memory(
@@ -29,6 +30,7 @@ def open_memory(
     components: Sequence[Component] | None = None,
     embedder: Embedder | str | None = None,
     durability: Durability = "disk",
+    vectors: Vectors = "memory",
 ) -> Memory:
     """Open or create a memory. Works with no model, no key and no network.
 
@@ -36,10 +38,11 @@ def open_memory(
     remembering (default: `Passages`). `embedder`: an Embedder, "openai:NAME", or the name or folder of a
     sentence-transformers model; without one, recall is by words. A memory keeps to the embedder that it was first given:
     `memkit reembed` changes it. `durability`: with "disk" what was added survives a power cut, with "process" the
-    death of the process. Raises StoreError when the database cannot be opened, SpaceError when the
-    embedder is another one than the vectors were made with.
+    death of the process. `vectors`: with "pgvector", PostgreSQL searches the vectors and this process does not hold them;
+    other processes may open the same database either way. Raises StoreError when the database cannot be opened or
+    has no pgvector, SpaceError when the embedder is another one than the vectors were made with.
     """
-    return Memory(engine(where, components=components, embedder=embedder, durability=durability))
+    return Memory(engine(where, components=components, embedder=embedder, durability=durability, vectors=vectors))
 
 
 async def open_async(
@@ -48,9 +51,12 @@ async def open_async(
     components: Sequence[Component] | None = None,
     embedder: Embedder | str | None = None,
     durability: Durability = "disk",
+    vectors: Vectors = "memory",
 ) -> AsyncMemory:
     """`open` for coroutines: the same arguments, the same verbs."""
-    made = await offload(engine, where, components=components, embedder=embedder, durability=durability)
+    made = await offload(
+        engine, where, components=components, embedder=embedder, durability=durability, vectors=vectors
+    )
     return AsyncMemory(made)
 
 
@@ -60,6 +66,7 @@ def engine(
     components: Sequence[Component] | None,
     embedder: Embedder | str | None,
     durability: Durability,
+    vectors: Vectors = "memory",
 ) -> Engine:
     """An engine over the database, with the embedder's space in use."""
     chosen = (Passages(),) if components is None else tuple(components)
@@ -67,7 +74,7 @@ def engine(
     if not chosen or twice:
         raise ValueError(f"a memory needs components with different names; {', '.join(twice) or 'none'} given")
     checked = None if embedder is None else _checked(embedder)
-    store = SqlStore(fspath(where), durability=durability)
+    store = SqlStore(fspath(where), durability=durability, vectors=vectors)
     try:
         _agree(store, checked)
     except BaseException:
@@ -82,15 +89,16 @@ def reembed(
     *,
     discard: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    vectors: Vectors = "memory",
 ) -> Space:
     """Build the vectors of a memory anew with another embedder, beside the old ones, then switch to it.
 
     The memory can be used meanwhile. When it is interrupted, calling it again goes on where it stopped. Switching back is the
     same call with the old embedder, whose vectors are still there unless `discard` removed them. `progress` is called
-    with the rows done and the rows there are to do. Returns the space now in use.
+    with the rows done and the rows there are to do. `vectors` as in `open`. Returns the space now in use.
     """
     checked = _checked(embedder)
-    store = SqlStore(fspath(where))
+    store = SqlStore(fspath(where), vectors=vectors)
     blocking = Blocking()
     try:
         before = [space for space, current in store.spaces.every() if current and space != checked.space]

@@ -42,7 +42,9 @@ def forget(
     with target.open() as memory:
         if not yes and not target.json and sys.stdin.isatty() and sys.stderr.isatty():
             count = sum(1 for _ in memory.export(**filters.scope(target)))
-            typer.confirm(f"Forget {output.plural(count, 'event')} for good?", abort=True, err=True)
+            if not typer.confirm(f"Forget {output.plural(count, 'event')} for good?", err=True):
+                output.remark("nothing was forgotten")
+                raise typer.Exit(1)
         result = memory.forget(verify=verify, everything=everything, **filters.scope(target))
     if target.json:
         output.emit(shape.of_forgotten(result))

@@ -7,7 +7,20 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Connection, Select, Text, bindparam, cast, func, insert, select, update
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Connection,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy import Row as SqlRow
 
 from memkit.errors import AbsorbError
@@ -16,6 +29,7 @@ from memkit.ports import Shelf as ShelfPort
 from memkit.values import Deferred, Draft, Record, Source, Space, Where
 from memkit_stores.database import Database
 from memkit_stores.journal import CHUNK
+from memkit_stores.pgvectors import PgVectors
 from memkit_stores.shelves import Shelves
 from memkit_stores.spaces import space_in_use, to_blob
 from memkit_stores.tables import cursors, deferred, events, lineage, namespaces, records, vectors
@@ -43,11 +57,7 @@ class SqlDerived:
         if known is not None and known[0] == stamp:
             return known[1]
         with self._database.read() as connection:
-            heads = connection.execute(
-                select(events.c.namespace, func.max(events.c.position))
-                .where(scope(events.c.namespace, where))
-                .group_by(events.c.namespace)
-            ).all()
+            heads = connection.execute(_heads(where)).all()
             places = connection.execute(
                 select(cursors.c.namespace, cursors.c.component, cursors.c.position).where(
                     scope(cursors.c.namespace, where), cursors.c.component.in_(components)
@@ -85,7 +95,7 @@ class SqlDerived:
             ).scalar()
             if (at or 0) != since:
                 return False
-            store_draft(connection, draft, prepared, space)
+            store_draft(connection, draft, prepared, space, self._shelves.served)
             store_deferred(connection, failed)
             if at is None:
                 connection.execute(insert(cursors).values(namespace=namespace, component=component, position=upto))
@@ -111,7 +121,7 @@ class SqlDerived:
             .having(func.count() >= EXACT_BELOW)
         )
         with self._database.read() as connection:
-            found = connection.execute(large).tuples().all()
+            found = connection.execute(large).all()
         for namespace, component in found:
             self._shelves.settle(component, Where(namespace=namespace), space)
 
@@ -143,6 +153,15 @@ def _fetching(dialect: str) -> Select[*tuple[Any, ...]]:
     )
 
 
+def _heads(where: Where) -> Select[str, int]:
+    """The newest position of each namespace in scope."""
+    newest = func.max(events.c.position)
+    if where.below:
+        return select(events.c.namespace, newest).where(scope(events.c.namespace, where)).group_by(events.c.namespace)
+    # without GROUP BY the index answers at once, however long the journal is
+    return select(literal(where.namespace), newest).where(events.c.namespace == where.namespace).having(newest > 0)
+
+
 def record_row(record: Record) -> Mapping[str, object]:
     """The columns of a record that do not depend on the database."""
     return {
@@ -165,7 +184,11 @@ def record_row(record: Record) -> Mapping[str, object]:
 
 
 def store_draft(
-    connection: Connection, draft: Draft, prepared: Sequence[Mapping[str, object]], space: Space | None
+    connection: Connection,
+    draft: Draft,
+    prepared: Sequence[Mapping[str, object]],
+    space: Space | None,
+    served: PgVectors | None,
 ) -> None:
     """Insert records, lineage and vectors. Raises AbsorbError when a source is no event of the journal."""
     if not draft.records:
@@ -194,6 +217,8 @@ def store_draft(
             insert(vectors),
             [{"record": id, "space": number, "vector": to_blob(vector)} for id, vector in with_vector],
         )
+        if served is not None:
+            served.put(connection, number, dict(with_vector))
 
 
 def store_deferred(connection: Connection, failed: Sequence[Deferred]) -> None:

@@ -130,7 +130,7 @@ class PgVectors:
             with self._database.write() as connection:
                 hold_rows(self._database, connection, part)  # nobody copies or forgets them meanwhile
                 query = select(v.record, v.vector).where(v.record.in_(part), v.space == number, ~here)
-                found = connection.execute(query).tuples().all()
+                found = connection.execute(query).all()
                 self.put(connection, number, {id: np.frombuffer(vector, "<f4") for id, vector in found})
 
     def snapshot(
@@ -225,7 +225,7 @@ class Snapshot:
         if limit is not None:
             query = query.order_by("distance").fetch(limit, with_ties=True)
         with self.database.read() as connection:
-            rows = connection.execute(query, values).tuples().all()
+            rows = connection.execute(query, values).all()
         found = np.array([id for id, _ in rows], np.int64)
         return found, -np.array([distance for _, distance in rows], np.float32)
 

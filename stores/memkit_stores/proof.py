@@ -18,6 +18,7 @@ from memkit.values import Forgotten, Json, Trace
 from memkit_stores.database import Database
 from memkit_stores.erasure import Pieces
 from memkit_stores.journal import CHUNK
+from memkit_stores.pgvectors import left_over, near, present
 from memkit_stores.tables import events, lineage, meta, metadata, records
 
 DEBT = "erasure unfinished"  # in `meta` from a forget until the log that may still hold its text is emptied
@@ -72,7 +73,7 @@ def verified(database: Database, folder: Path | None, texts: Sequence[str], resu
         traces, searched = traces + found, searched + files
     elif database.dialect == "postgresql":
         with database.bare() as connection:
-            for table in metadata.sorted_tables:
+            for table in [*metadata.sorted_tables, *([near] if present(connection) else [])]:
                 connection.exec_driver_sql(f'VACUUM "{table.name}"')
         searched += ["dead rows and index entries (VACUUM)"]
     return replace(result, traces=tuple(traces), searched=tuple(searched))
@@ -127,6 +128,9 @@ def _in_tables(connection: Connection, pieces: Pieces) -> tuple[list[Trace], lis
         Trace(place="table records", detail=f"row {id} depends on an event that is gone")
         for id in connection.execute(orphans.union(unsourced)).scalars()
     ]
+    if present(connection):  # whether or not it is in use here
+        searched.append("table near")
+        traces += left_over(connection)
     return traces, searched
 
 

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import Row, Select, and_, select
 
 from memkit.ports import Postings
 from memkit.values import Where
-from memkit_stores import nearest, postings
+from memkit_stores import nearest, pgvectors, postings
 from memkit_stores.database import Database
-from memkit_stores.tables import records
-from memkit_stores.where_sql import condition
+from memkit_stores.tables import records, vectors
+from memkit_stores.where_sql import condition, scope
+
+Near = nearest.Snapshot | pgvectors.Snapshot
 
 
 class Shelf:
@@ -27,7 +29,7 @@ class Shelf:
         component: str,
         columns: Columns,
         words: postings.Snapshot,
-        near: nearest.Snapshot | None,
+        near: Near | None,
     ) -> None:
         self._database = database
         self._component = component
@@ -99,6 +101,13 @@ class Columns:
         weight, embedded = np.empty(0, np.float32), np.empty(0, np.bool_)
         return cls(0, np.empty(0, np.int64), codes, codes, codes, codes, weight, embedded)
 
+    def only(self, kept: NDArray[np.int64]) -> Columns:
+        """These rows, not yet linked to those beside them."""
+        old = (self.id, self.strand, self.author, self.weight, self.embedded)
+        some = Columns.empty().extended(*(column[kept].tolist() for column in old))
+        some.authors = self.authors
+        return some
+
     def extended(
         self,
         id: Sequence[int],
@@ -129,6 +138,40 @@ class Columns:
         grown.before[fresh] = -1
         grown.after[fresh] = -1
         return grown
+
+
+def strand_of(row: Row[*tuple[Any, ...]]) -> tuple[object, ...]:
+    """A document is a strand of its own; so is a session. Turns without a session follow each other as well, but
+    need not have to do with each other."""
+    return (row.namespace, row.position) if row.kind == "document" else (row.namespace, "session", row.session)
+
+
+def ids_of(component: str, where: Where, space: int | None) -> Select[int, int | None]:
+    """The ids of a component's rows in a scope, each again if it has a vector in the space, else None."""
+    r, v = records.c, vectors.c
+    return (
+        select(r.id, v.record)
+        .select_from(records.outerjoin(vectors, and_(v.record == r.id, v.space == space)))
+        .where(r.component == component, scope(r.namespace, where))
+    )
+
+
+def rows_of(component: str, path: str, space: int | None, *, after: int, served: bool) -> Select[*tuple[Any, ...]]:
+    """What a shelf is made of, in its order: the rows of a namespace with an id above `after`.
+
+    When the vectors are `served`, `vector` is just the record's id, and so is `near` if it is where it can be searched.
+    """
+    r, v, n = records.c, vectors.c, pgvectors.near.c
+    joined = records.outerjoin(vectors, and_(v.record == r.id, v.space == space))
+    if served:
+        joined = joined.outerjoin(pgvectors.near, and_(n.record == v.record, n.space == v.space))
+    vector = [v.record.label("vector"), n.record.label("near")] if served else [v.vector]
+    return (
+        select(r.id, r.namespace, r.kind, r.session, r.author, r.position, r.weight, r.terms, *vector)
+        .select_from(joined)
+        .where(r.component == component, r.id > after, r.namespace == path)
+        .order_by(r.position, r.start, r.id)
+    )
 
 
 def _resized(array: NDArray[Any], room: int) -> NDArray[Any]:

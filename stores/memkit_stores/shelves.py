@@ -16,16 +16,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, and_, select
+from sqlalchemy import Connection, Row, select
 
 from memkit.errors import SpaceError
 from memkit.values import Space, Where
 from memkit_stores import postings, vectors
 from memkit_stores.database import Database
-from memkit_stores.shelf import Columns, Shelf
+from memkit_stores.pgvectors import PgVectors
+from memkit_stores.shelf import Columns, Near, Shelf, ids_of, rows_of, strand_of
 from memkit_stores.spaces import space_in_use
-from memkit_stores.tables import namespaces, records
-from memkit_stores.tables import vectors as vector_table
+from memkit_stores.tables import namespaces
 from memkit_stores.where_sql import scope
 
 FAR_BEHIND = 2_000  # vectors that wait for the graph, from which a thread puts them in rather than the searches
@@ -35,9 +35,10 @@ ROWS_KEPT = 2_000_000  # over all shelves of a process; beyond it the one unused
 class Shelves:
     """All shelves of a database that this process has looked at lately."""
 
-    def __init__(self, database: Database, folder: Path | None) -> None:
+    def __init__(self, database: Database, folder: Path | None, served: PgVectors | None = None) -> None:
         self._database = database
         self.folder = folder
+        self.served = served  # the vectors, where the database searches them itself
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[object, ...], Keeper] = OrderedDict()
 
@@ -48,7 +49,7 @@ class Shelves:
             keeper = self._kept.get(key)
             if keeper is None:
                 scoped = Where(namespace=where.namespace, below=where.below)
-                keeper = self._kept[key] = Keeper(self._database, self.folder, component, scoped, space)
+                keeper = self._kept[key] = Keeper(self._database, self.folder, self.served, component, scoped, space)
             self._kept.move_to_end(key)
         shelf = keeper.refreshed()
         if shelf.size > keeper.counted:
@@ -108,10 +109,17 @@ class Keeper:
     """One shelf being kept up to date. `refreshed` is the only way in, under one lock."""
 
     def __init__(
-        self, database: Database, folder: Path | None, component: str, where: Where, space: Space | None
+        self,
+        database: Database,
+        folder: Path | None,
+        served: PgVectors | None,
+        component: str,
+        where: Where,
+        space: Space | None,
     ) -> None:
         self._database = database
         self._folder = folder
+        self._served = served
         self._component = component
         self._where = where
         self._space = space
@@ -129,7 +137,8 @@ class Keeper:
         self._authors: dict[str, int] = {}
         self._columns = Columns.empty()
         self._words = postings.Words()
-        self._vectors = None if self._space is None else self._new_vectors(self._space)
+        self._vectors = None if self._space is None or self._served else self._new_vectors(self._space)
+        self._lacking: list[int] = []  # rows whose vectors the database has, but not where it searches
         self._shelf: Shelf | None = None
         self._stamp: int | None = None
 
@@ -145,12 +154,23 @@ class Keeper:
                 return self._shelf
             with self._database.read() as connection:
                 changed = self._follow(connection)
-            if changed or self._shelf is None:
-                near = None if self._vectors is None else self._vectors.snapshot()
-                self._shelf = Shelf(self._database, self._component, self._columns, self._words.snapshot(), near)
+            if changed:
+                self._shelf = None
+            if self._shelf is None:
+                words, near = self._words.snapshot(), self._near()
+                self._shelf = Shelf(self._database, self._component, self._columns, words, near)
             self._stamp = stamp
             self._settle_soon()
             return self._shelf
+
+    def _near(self) -> Near | None:
+        if self._served is None or self._number is None:
+            return None if self._vectors is None else self._vectors.snapshot()
+        self._served.complete(self._number, self._lacking)
+        self._lacking = []
+        now = self._columns
+        ids, embedded = now.id[: now.size], now.embedded[: now.size]
+        return self._served.snapshot(self._component, self._where, self._number, ids, embedded)
 
     def settle(self) -> None:
         """Put all vectors into the graph now, and keep it."""
@@ -200,7 +220,8 @@ class Keeper:
     def _taken_out(self, connection: Connection) -> bool:
         """Take removed rows out in place. False when more has changed than that."""
         size = self._columns.size
-        there: dict[int, int | None] = dict(connection.execute(self._rows(None, whole=False)).all())
+        query = ids_of(self._component, self._where, self._number)
+        there = dict(connection.execute(query).all())
         old = self._columns.id[:size].tolist()
         keep = np.array([id in there for id in old], np.bool_)
         embedded = np.array([there.get(id) is not None for id in old], np.bool_)
@@ -211,16 +232,8 @@ class Keeper:
 
     def _compact(self, keep: NDArray[np.bool_]) -> None:
         kept = np.flatnonzero(keep)
-        old = self._columns
         names = {code: strand for strand, (code, _) in self._strands.items()}
-        self._columns = Columns.empty().extended(
-            old.id[kept].tolist(),
-            old.strand[kept].tolist(),
-            old.author[kept].tolist(),
-            old.weight[kept].tolist(),
-            old.embedded[kept].tolist(),
-        )
-        self._columns.authors = old.authors
+        self._columns = self._columns.only(kept)
         self._strands = {}
         for row, code in enumerate(self._columns.strand[: len(kept)].tolist()):
             self._link(names[code], code, row)
@@ -231,13 +244,14 @@ class Keeper:
     def _append(self, connection: Connection, path: str) -> bool:
         """Append the namespace's new rows. False when one belongs before rows that are there already."""
         last_id, last_position = self._last.get(path, (0, 0))
-        rows = connection.execute(self._rows(path, whole=True, after=last_id)).all()
+        served = self._served is not None
+        rows = connection.execute(rows_of(self._component, path, self._number, after=last_id, served=served)).all()
         if not rows:
             return True
         if last_id and rows[0].position < last_position:
             return False
         first = self._columns.size
-        strands = [self._strand(row) for row in rows]
+        strands = [strand_of(row) for row in rows]
         codes = [self._code(strand) for strand in strands]
         authors = [
             -1 if row.author is None else self._authors.setdefault(row.author, len(self._authors)) for row in rows
@@ -254,6 +268,8 @@ class Keeper:
             self._link(strand, code, row)
         self._words.add([row.terms for row in rows])
         self._add_vectors(rows, first)
+        if served:
+            self._lacking += [row.id for row in rows if row.vector is not None and row.near is None]
         self._last[path] = (max(row.id for row in rows), rows[-1].position)
         return True
 
@@ -277,22 +293,3 @@ class Keeper:
         if before >= 0:
             self._columns.after[before] = row
         self._strands[strand] = (code, row)
-
-    @staticmethod
-    def _strand(row: Row[*tuple[Any, ...]]) -> tuple[object, ...]:
-        """A document is a strand of its own; so is a session. Turns without a session follow each other as well, but
-        need not have to do with each other."""
-        return (row.namespace, row.position) if row.kind == "document" else (row.namespace, "session", row.session)
-
-    def _rows(self, path: str | None, *, whole: bool, after: int = 0) -> Select[*tuple[Any, ...]]:
-        """The rows of one namespace or of all in scope, in shelf order: what is appended, or just (id, its vector's id)."""
-        r, v = records.c, vector_table.c
-        joined = records.outerjoin(vector_table, and_(v.record == r.id, v.space == self._number))
-        columns = [r.id, r.namespace, r.kind, r.session, r.author, r.position, r.weight, r.terms, v.vector]
-        return (
-            select(*(columns if whole else [r.id, v.record]))
-            .select_from(joined)
-            .where(r.component == self._component, r.id > after)
-            .where(scope(r.namespace, self._where) if path is None else r.namespace == path)
-            .order_by(r.position, r.start, r.id)
-        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,14 +16,17 @@ from memkit_stores.tables import namespaces, records, spaces, vectors
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from memkit_stores.pgvectors import PgVectors
+
 _FIELDS = ("model", "dimension", "normalised", "document_prefix", "query_prefix")
 
 
 class SqlSpaces:
     """`memkit.ports.Spaces` over a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, served: PgVectors | None = None) -> None:
         self._database = database
+        self._served = served
 
     def every(self) -> list[tuple[Space, bool]]:
         """See `memkit.ports.Spaces.every`."""
@@ -60,6 +63,7 @@ class SqlSpaces:
         """See `memkit.ports.Spaces.fill`."""
         with self._database.write() as connection:
             number = self._enter(connection, space)
+            hold_rows(self._database, connection, filled)
             # a row may have been forgotten, or filled by another process, since `missing` named it
             query = lacking(number).where(records.c.id.in_([int(id) for id in filled]))
             wanted = {row.id for row in connection.execute(query)}
@@ -70,6 +74,8 @@ class SqlSpaces:
             ]
             if rows:
                 connection.execute(insert(vectors), rows)
+                if self._served is not None:
+                    self._served.put(connection, number, {id: filled[id] for id in wanted})
                 _rewrite_all(connection)
 
     def discard(self, space: Space, /) -> None:
@@ -91,6 +97,14 @@ class SqlSpaces:
             statement = insert(spaces).values(**values, current=False).returning(spaces.c.id)
             found = connection.execute(statement).scalar_one()
         return int(found)
+
+
+def hold_rows(database: Database, connection: Connection, ids: Iterable[int]) -> None:
+    """Hold the namespaces of these records, so that none is forgotten while it gets a vector."""
+    if database.dialect == "postgresql":
+        query = select(records.c.namespace).where(records.c.id.in_([int(id) for id in ids])).distinct()
+        for namespace in sorted(connection.execute(query).scalars()):
+            database.hold(connection, namespace)
 
 
 def space_in_use(connection: Connection, space: Space | None) -> int:

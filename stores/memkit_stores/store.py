@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from memkit_stores import proof
 from memkit_stores.database import Database, Durability
 from memkit_stores.derived import SqlDerived
 from memkit_stores.journal import SqlJournal
+from memkit_stores.pgvectors import PgVectors
 from memkit_stores.shelves import Shelves
 from memkit_stores.spaces import SqlSpaces
 from memkit_stores.upkeep import SqlUpkeep
+
+Vectors = Literal["memory", "pgvector"]
 
 
 class SqlStore:
@@ -16,15 +21,23 @@ class SqlStore:
 
     `durability="disk"`: what was acknowledged survives a power cut. "process": it survives the death of the process,
     and adding does not wait for the disk. Graphs of vectors are kept in a folder beside a SQLite file.
+    `vectors="memory"`: this process holds the vectors that it searches. "pgvector": PostgreSQL searches them.
     """
 
-    def __init__(self, where: str, *, durability: Durability = "disk") -> None:
+    def __init__(self, where: str, *, durability: Durability = "disk", vectors: Vectors = "memory") -> None:
+        if vectors not in ("memory", "pgvector"):
+            raise ValueError(f"vectors is {vectors!r}; it can be 'memory' or 'pgvector'")
         self.database = Database(where, durability=durability)
+        try:
+            served = PgVectors(self.database) if vectors == "pgvector" else None
+        except BaseException:
+            self.database.close()
+            raise
         path = self.database.path
-        self._shelves = Shelves(self.database, None if path is None else path.with_name(path.name + "-indexes"))
+        self._shelves = Shelves(self.database, None if path is None else path.with_name(path.name + "-indexes"), served)
         self.journal = SqlJournal(self.database)
         self.derived = SqlDerived(self.database, self._shelves)
-        self.spaces = SqlSpaces(self.database)
+        self.spaces = SqlSpaces(self.database, served)
         self.upkeep = SqlUpkeep(self.database, self._shelves, self.spaces)
         proof.pay(self.database)
 

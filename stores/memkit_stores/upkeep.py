@@ -16,6 +16,7 @@ from memkit_stores.shelves import Shelves
 from memkit_stores.spaces import SqlSpaces, lacking
 from memkit_stores.tables import cursors, deferred, events, lineage, namespaces, records, spaces, vectors
 from memkit_stores.where_sql import condition, micros, moment, scope
+from memkit_stores.words import forget_words
 
 
 class SqlUpkeep:
@@ -38,6 +39,7 @@ class SqlUpkeep:
             if gone:
                 proof.owe(connection)
         if gone:
+            forget_words()
             self._shelves.erase_files(paths)
             proof.pay(self._database)
         result = Forgotten(events=len(gone), records=len(doomed), replayed=len(rewound))
@@ -60,7 +62,7 @@ class SqlUpkeep:
             ).rowcount
             if not taken:
                 return False
-            store_draft(connection, draft, prepared, space)
+            store_draft(connection, draft, prepared, space, self._shelves.served)
             touch(connection, entry.namespace)
         return True
 

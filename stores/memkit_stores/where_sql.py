@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Table, and_, cast, exists, false, func, or_, select
+from sqlalchemy import JSON, ColumnElement, Table, Text, and_, cast, exists, false, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from memkit.values import EPOCH, Scalar, Where
 from memkit_stores.tables import events, lineage, records
+
+FEW = 100  # values that are parameters of their own
 
 
 def micros(moment: datetime) -> int:
@@ -42,9 +44,9 @@ def condition(where: Where, table: Table, dialect: str) -> ColumnElement[bool]:
         (c.kind, where.kinds),
     ):
         if admitted is not None:
-            asked.append(column.in_(sorted(admitted)) if admitted else false())
+            asked.append(one_of(column, admitted, dialect))
     if where.ids is not None:
-        asked.append(_from_events(where.ids, table))
+        asked.append(_from_events(where.ids, table, dialect))
     if where.since is not None:
         asked.append(c.at >= micros(where.since))
     if where.until is not None:
@@ -55,13 +57,26 @@ def condition(where: Where, table: Table, dialect: str) -> ColumnElement[bool]:
     return and_(*asked)
 
 
-def _from_events(ids: frozenset[str], table: Table) -> ColumnElement[bool]:
-    if not ids:
+def one_of(column: ColumnElement[str | None], values: frozenset[str], dialect: str) -> ColumnElement[bool]:
+    """Whether the column has one of the values, however many they are: a statement takes only so many parameters."""
+    if not values:
         return false()
+    if len(values) <= FEW:
+        return column.in_(sorted(values))
+    each = func.json_each if dialect == "sqlite" else func.json_array_elements_text
+    listed = each(cast(literal(json.dumps(sorted(values)), Text), Text if dialect == "sqlite" else JSON)).table_valued(
+        "value"
+    )
+    return column.in_(select(listed.c.value))
+
+
+def _from_events(ids: frozenset[str], table: Table, dialect: str) -> ColumnElement[bool]:
     if table is events:
-        return events.c.id.in_(sorted(ids))
+        return one_of(events.c.id, ids, dialect)
     return records.c.id.in_(
-        select(lineage.c.record).join(events, events.c.position == lineage.c.event).where(events.c.id.in_(sorted(ids)))
+        select(lineage.c.record)
+        .join(events, events.c.position == lineage.c.event)
+        .where(one_of(events.c.id, ids, dialect))
     )
 
 

@@ -1,9 +1,11 @@
 """Exit codes, and that a user never sees a traceback."""
 
 import os
+import pty
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -110,6 +112,28 @@ def test_an_interruption_is_quiet_and_has_exit_code_130(start: Start, tmp_path: 
         waiting.send_signal(signal.SIGINT)
         out, err = waiting.communicate(timeout=30)
     assert (waiting.returncode, out, err) == (130, b"", b"")
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "left"), [(b"y\n", 0, 0), (b"n\n", 1, 1), (b"\x03", 130, 1)], ids=["yes", "no", "^C"]
+)
+def test_on_a_terminal_forgetting_is_asked_about_first(
+    memkit: Command, tmp_path: Path, environment: dict[str, str], answer: bytes, code: int, left: int
+) -> None:
+    memkit("add", "a")
+    arguments = [sys.executable, "-m", "memkit.cli", "forget", "--everything"]
+    child, terminal = pty.fork()
+    if not child:  # a process with a terminal of its own
+        os.chdir(tmp_path)
+        os.execve(sys.executable, arguments, environment)
+    shown = b""
+    while b"[y/N]: " not in shown:
+        shown += os.read(terminal, 1000)
+    os.write(terminal, answer)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
+    os.close(terminal)
+    assert b"Forget 1 event for good?" in shown
+    assert memkit("status", "--json").json["events"] == left
 
 
 def test_a_reader_that_goes_away_is_no_error(start: Start, tmp_path: Path) -> None:
