@@ -31,7 +31,7 @@ class AsyncMemory:
         self._face = Memory(engine, namespace=namespace)  # for the verbs that are local work
 
     def __getitem__(self, namespace: str) -> AsyncMemory:
-        return AsyncMemory(self._engine, namespace=self._binding.path(namespace))
+        return AsyncMemory(self._engine, namespace=self._binding.inner(namespace))
 
     async def __aenter__(self) -> Self:
         return self

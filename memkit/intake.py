@@ -15,6 +15,7 @@ from memkit.values import Document, Event, Json, Metadata, utc
 
 LONGEST = 64_000_000  # characters of one event: a library of a thousand books; beyond it something went wrong
 _LONGEST_NAME = 1_000  # characters of a session, author, role, kind or key
+_DEEPEST = 50  # dicts and lists of metadata within each other
 
 
 @runtime_checkable
@@ -54,8 +55,8 @@ class Given:
 
 
 def is_one(what: object) -> TypeGuard[Addable]:
-    """Whether `what` is a single thing to add rather than several."""
-    return isinstance(what, (str, Mapping, Document, Event, _PageLike, _MessageLike))
+    """Whether `what` is a single thing to add rather than several. Bytes are one thing, which is then refused."""
+    return isinstance(what, (str, bytes, bytearray, Mapping, Document, Event, _PageLike, _MessageLike))
 
 
 def to_events(items: Iterable[Addable], given: Given, *, first: int = 0) -> Iterator[Event]:
@@ -76,23 +77,23 @@ def to_event(item: Addable, given: Given) -> Event:
     if isinstance(item, str):
         return _event(item, given, kind="turn", role="user")
     if isinstance(item, Document):
-        title = {} if item.title is None else {"title": item.title}
-        return _event(item.text, given, kind="document", metadata={**title, **item.metadata})
+        title = {} if item.title is None else {"title": check_text(item.title, "the title")}
+        return _event(item.text, given, kind="document", metadata={**title, **_data(item.metadata)})
     if isinstance(item, Mapping):
         return _from_message(item, given)
     if isinstance(item, _PageLike):
-        return _event(item.page_content, given, kind="document", metadata=item.metadata)
+        return _event(item.page_content, given, kind="document", metadata=_data(item.metadata))
     if isinstance(item, _MessageLike):
         return _event(_text_of(item.content), given, kind="turn", role=_ROLES.get(item.type, item.type))
     raise TypeError(
-        f"cannot add a {type(item).__name__}; add a text, a message such as {{'role': 'user', 'content': '…'}}, "
+        f"cannot add {kind_of(item)}; add a text, a message such as {{'role': 'user', 'content': '…'}}, "
         "a Document, an Event, or a list of these"
     )
 
 
 def check(event: Event) -> None:
     """Raise ValueError or TypeError when the event cannot be stored or found again."""
-    _check_text(event.text, "the text")
+    check_text(event.text, "the text")
     if not event.text.strip():
         raise ValueError("the text is empty; there is nothing to remember")
     if len(event.text) > LONGEST:
@@ -100,18 +101,21 @@ def check(event: Event) -> None:
     for name in ("session", "role", "author", "kind", "key", "id"):
         value = getattr(event, name)
         if value is not None:
-            _check_text(value, name)
+            check_text(value, name)
             if not value or len(value) > _LONGEST_NAME:
                 raise ValueError(f"{name} has {len(value)} characters; it needs 1 to {_LONGEST_NAME}")
     check_namespace(event.namespace)
-    if event.at.tzinfo is None or event.recorded.tzinfo is None:
-        raise ValueError("the times of an event need a time zone")
-    _check_json(event.metadata, "metadata")
+    for name, moment in (("at", event.at), ("recorded", event.recorded)):
+        if not isinstance(moment, datetime):
+            raise TypeError(f"{name} is {kind_of(moment)}; in an Event it must be a datetime")
+        if moment.tzinfo is None:
+            raise ValueError(f"{name} has no time zone; in an Event it needs one")
+    check_json(dict(_data(event.metadata)), "metadata")
 
 
 def check_namespace(path: str) -> str:
     """The namespace itself, or ValueError: names between slashes, none of them empty, without control characters."""
-    _check_text(path, "namespace")
+    check_text(path, "namespace")
     if not path or path.startswith("/") or path.endswith("/") or "//" in path:
         raise ValueError(f"namespace {path!r} is not a path such as 'acme/ana': names between single slashes")
     if len(path) > _LONGEST_NAME:
@@ -121,13 +125,37 @@ def check_namespace(path: str) -> str:
     return path
 
 
+def kind_of(value: object) -> str:
+    """What a value is, for an error: "None", "an int", "a dict"."""
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
+def to_moment(value: object, name: str) -> datetime:
+    """A time that a caller gave, in UTC. Raises TypeError or ValueError, which name it, when it is none."""
+    if not isinstance(value, (str, datetime)):
+        raise TypeError(f"{name} is {kind_of(value)}; it must be a datetime or an ISO 8601 text")
+    try:
+        return utc(value)
+    except ValueError:
+        raise ValueError(f"{name} is {value!r}; it must be a datetime or a text such as '2024-05-01T12:30'") from None
+    except OverflowError:
+        raise ValueError(f"{name} is {value}, which in UTC lies outside the years 1 to 9999") from None
+
+
 def new_id() -> str:
     """32 hexadecimal digits, unique everywhere, later ones greater: 48 bits of clock (ms), 80 of chance."""
     return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
 
 
 def _event(
-    text: str, given: Given, *, kind: str, role: str | None = None, author: str | None = None, metadata: Metadata | None = None
+    text: str,
+    given: Given,
+    *,
+    kind: str,
+    role: str | None = None,
+    author: str | None = None,
+    metadata: Metadata | None = None,
 ) -> Event:
     return Event(
         id=new_id(),
@@ -135,12 +163,12 @@ def _event(
         text=text,
         at=given.at or given.recorded,
         recorded=given.recorded,
-        kind=given.kind or kind,
-        role=given.role or role,
-        author=given.author or author,
+        kind=kind if given.kind is None else given.kind,
+        role=role if given.role is None else given.role,
+        author=author if given.author is None else given.author,
         session=given.session,
         key=given.key,
-        metadata={**(metadata or {}), **(given.metadata or {})},
+        metadata={**(metadata or {}), **({} if given.metadata is None else _data(given.metadata))},
     )
 
 
@@ -156,33 +184,35 @@ def _from_message(message: Mapping[str, object], given: Given) -> Event:
     said = {name: message[name] for name in ("role", "session", "kind", "key") if message.get(name) is not None}
     for name, value in said.items():
         if not isinstance(value, str):
-            raise TypeError(f"{name} is a {type(value).__name__}; it must be a text")
+            raise TypeError(f"{name} is {kind_of(value)}; it must be a text")
     at, metadata, author = message.get("at"), message.get("metadata"), message.get("author", message.get("name"))
-    if at is not None and not isinstance(at, (str, datetime)):
-        raise TypeError(f"at is a {type(at).__name__}; it must be a datetime or an ISO 8601 text")
-    if metadata is not None and not isinstance(metadata, Mapping):
-        raise TypeError(f"metadata is a {type(metadata).__name__}; it must be a dict")
     if author is not None and not isinstance(author, str):
-        raise TypeError(f"author is a {type(author).__name__}; it must be a text")
-    own = replace(given, **said, **({} if at is None else {"at": utc(at)}))  # type: ignore[arg-type]
-    return _event(_text_of(message["content"]), own, kind="turn", role="user", author=author, metadata=metadata or {})
+        raise TypeError(f"author is {kind_of(author)}; it must be a text")
+    own = replace(given, **said, **({} if at is None else {"at": to_moment(at, "at")}))  # type: ignore[arg-type]
+    data = {} if metadata is None else _data(metadata)
+    return _event(_text_of(message["content"]), own, kind="turn", role="user", author=author, metadata=data)
+
+
+def _data(metadata: object) -> Metadata:
+    if not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata is {kind_of(metadata)}; it must be a dict")
+    return metadata
 
 
 def _text_of(content: object) -> str:
     """The text of a chat message: a text, or the text parts of a list of parts."""
     if isinstance(content, str):
         return content
-    if isinstance(content, Sequence):
-        parts = [
-            part if isinstance(part, str) else part.get("text") for part in content if isinstance(part, (str, Mapping))
-        ]
+    if isinstance(content, Sequence) and all(isinstance(part, (str, Mapping)) for part in content):
+        parts = [part if isinstance(part, str) else part.get("text") for part in content]
         return "\n".join(part for part in parts if isinstance(part, str))
-    raise TypeError(f"content is a {type(content).__name__}; it must be a text or a list of parts")
+    raise TypeError(f"content is {kind_of(content)}; it must be a text or a list of parts")
 
 
-def _check_text(text: object, name: str) -> None:
+def check_text(text: object, name: str) -> str:
+    """The text itself; TypeError or ValueError, which name it, when it is none or no database could keep it."""
     if not isinstance(text, str):
-        raise TypeError(f"{name} is a {type(text).__name__}; it must be a text")
+        raise TypeError(f"{name} is {kind_of(text)}; it must be a text")
     if "\0" in text:
         raise ValueError(f"{name} holds a NUL character at {text.index(chr(0))}; remove it")
     try:
@@ -191,18 +221,22 @@ def _check_text(text: object, name: str) -> None:
         raise ValueError(
             f"{name} holds a lone surrogate at {e.start}, half of a character; decode the text with errors='replace'"
         ) from None
+    return text
 
 
-def _check_json(value: object, place: str) -> None:
+def check_json(value: object, place: str, *, depth: int = 0) -> None:
+    """Raise TypeError or ValueError, which say where, for what JSON cannot hold or memkit does not keep."""
+    if depth > _DEEPEST:
+        raise ValueError(f"metadata is nested more than {_DEEPEST} deep; store that part as a text")
     if isinstance(value, str):
-        _check_text(value, place)
-    elif isinstance(value, Mapping):
+        check_text(value, place)
+    elif isinstance(value, dict):
         for key, inner in value.items():
-            _check_text(key, f"a key of {place}")
-            _check_json(inner, f"{place}[{key!r}]")
+            check_text(key, f"a key of {place}")
+            check_json(inner, f"{place}[{key!r}]", depth=depth + 1)
     elif isinstance(value, list):
         for n, inner in enumerate(value):
-            _check_json(inner, f"{place}[{n}]")
+            check_json(inner, f"{place}[{n}]", depth=depth + 1)
     elif isinstance(value, bool) or value is None:
         return
     elif isinstance(value, int):
@@ -212,7 +246,7 @@ def _check_json(value: object, place: str) -> None:
         if not math.isfinite(value):
             raise ValueError(f"{place} is {value}, which JSON cannot hold")
     else:
-        raise TypeError(f"{place} is a {type(value).__name__}; it must be text, number, bool, None, list or dict")
+        raise TypeError(f"{place} is {kind_of(value)}; it must be text, number, bool, None, list or dict")
 
 
 def to_line(event: Event) -> str:
@@ -237,13 +271,17 @@ def to_line(event: Event) -> str:
 
 def read_export(lines: Iterable[str]) -> Iterator[Event]:
     """The events of an export, to be given to `add`: those that are there already are recognised by their ids."""
+    if isinstance(lines, str):
+        raise TypeError("give the lines one by one: an open file, or text.split('\\n')")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             fields = json.loads(line)
-            event = Event(**{**fields, "at": utc(fields["at"]), "recorded": utc(fields["recorded"])})
+            event = Event(**{**fields, **{name: to_moment(fields[name], name) for name in ("at", "recorded")}})
             check(event)
-        except (KeyError, TypeError, ValueError) as e:
+        except KeyError as e:
+            raise ValueError(f"line {number} is not of a memkit export: it has no {e}") from None
+        except (RecursionError, TypeError, ValueError) as e:
             raise ValueError(f"line {number} is not of a memkit export: {e}") from None
         yield event

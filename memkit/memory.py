@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Self, Unpack
 from memkit.blocking import Blocking
 from memkit.context.recall import Recall
 from memkit.engine import Engine
-from memkit.intake import Addable, Given, is_one, to_events, to_line
+from memkit.intake import Addable, Given, is_one, kind_of, to_events, to_line, to_moment
 from memkit.offload import offload
-from memkit.scope import Binding, Scope
-from memkit.values import Cue, Event, Forgotten, Metadata, Receipt, Stats, Where, utc
+from memkit.scope import Binding, Scope, check_count
+from memkit.values import Cue, Event, Forgotten, Metadata, Receipt, Stats, Where
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -37,7 +37,7 @@ class Memory:
         self._binding = Binding(namespace)
 
     def __getitem__(self, namespace: str) -> Memory:
-        return Memory(self._engine, blocking=self._blocking, namespace=self._binding.path(namespace))
+        return Memory(self._engine, blocking=self._blocking, namespace=self._binding.inner(namespace))
 
     def __enter__(self) -> Self:
         return self
@@ -78,16 +78,14 @@ class Memory:
             role=role,
             author=author,
             kind=kind,
-            at=None if at is None else utc(at),
+            at=None if at is None else to_moment(at, "at"),
             key=key,
             metadata=metadata,
         )
         if is_one(what):
             return self._store([what], given)
         if not isinstance(what, Iterable):
-            raise TypeError(
-                f"cannot add a {type(what).__name__}; add a text, a message, a Document, or a list of these"
-            )
+            raise TypeError(f"cannot add {kind_of(what)}; add a text, a message, a Document, or a list of these")
         if key is not None:
             raise ValueError("one key cannot stand for several events; give each message its own 'key'")
         if isinstance(what, (list, tuple)):
@@ -143,8 +141,8 @@ class Memory:
 
     def history(self, *, last: int | None = None, **scope: Unpack[Scope]) -> list[Event]:
         """The raw events, in the order in which they were added; with `last`, only the last ones."""
-        if last is not None and last < 1:
-            raise ValueError(f"last is {last}; it needs to be at least 1")
+        if last is not None:
+            check_count("last", last, least=1)
         return self._engine.store.journal.read(self._binding.where(scope), limit=last, newest=last is not None)
 
     def export(self, **scope: Unpack[Scope]) -> Iterator[str]:

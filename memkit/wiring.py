@@ -4,7 +4,7 @@ memkit's that imports `memkit_stores`."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from os import PathLike, fspath
+from os import PathLike, fsdecode
 from typing import Literal
 
 from memkit.blocking import Blocking
@@ -70,11 +70,14 @@ def engine(
 ) -> Engine:
     """An engine over the database, with the embedder's space in use."""
     chosen = (Passages(),) if components is None else tuple(components)
+    for one in chosen:
+        if isinstance(one, (str, type)):
+            raise TypeError(f"{one!r} is not a component; give objects, such as components=[Passages()]")
     twice = sorted({one.name for one in chosen if [other.name for other in chosen].count(one.name) > 1})
     if not chosen or twice:
         raise ValueError(f"a memory needs components with different names; {', '.join(twice) or 'none'} given")
     checked = None if embedder is None else _checked(embedder)
-    store = SqlStore(fspath(where), durability=durability, vectors=vectors)
+    store = SqlStore(fsdecode(where), durability=durability, vectors=vectors)
     try:
         _agree(store, checked)
     except BaseException:
@@ -98,7 +101,7 @@ def reembed(
     with the rows done and the rows there are to do. `vectors` as in `open`. Returns the space now in use.
     """
     checked = _checked(embedder)
-    store = SqlStore(fspath(where), vectors=vectors)
+    store = SqlStore(fsdecode(where), vectors=vectors)
     blocking = Blocking()
     try:
         before = [space for space, current in store.spaces.every() if current and space != checked.space]
@@ -122,7 +125,11 @@ def reembed(
 
 
 def _checked(embedder: Embedder | str) -> Checked:
-    return Checked(embedder_from(embedder) if isinstance(embedder, str) else embedder)
+    if isinstance(embedder, str):
+        return Checked(embedder_from(embedder))
+    if not hasattr(embedder, "embed") or not hasattr(embedder, "space"):
+        raise TypeError(f"the embedder is a {type(embedder).__name__}; give an Embedder, or the name of a model")
+    return Checked(embedder)
 
 
 def _agree(store: SqlStore, embedder: Checked | None) -> None:

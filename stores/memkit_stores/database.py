@@ -7,12 +7,14 @@ never wait. PostgreSQL writers wait for each other only within a namespace (`hol
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -42,7 +44,8 @@ class Database:
         self.url = _url(where)
         self.dialect: str = self.url.get_backend_name()
         self.in_memory = self.dialect == "sqlite" and self.url.database in (None, "", ":memory:")
-        self.path = Path(str(self.url.database)) if self.dialect == "sqlite" and not self.in_memory else None
+        in_file = self.dialect == "sqlite" and not self.in_memory
+        self.path = Path(str(self.url.database)).absolute() if in_file else None
         self.name = str(self.path or self.url.render_as_string(hide_password=True))  # for errors; has no password
         self._lock = threading.RLock()
         self._process = os.getpid()
@@ -205,10 +208,16 @@ class Database:
             options = f"-c search_path={SCHEMA},public"
             if durability == "process":
                 options += " -c synchronous_commit=off"
-            return create_engine(self.url, connect_args={"options": options}, pool_size=8, max_overflow=24)
+            return create_engine(
+                self.url,
+                connect_args={"options": options},
+                json_deserializer=partial(json.loads, parse_int=_number),
+                pool_size=8,
+                max_overflow=24,
+            )
         path = self.path
         if path is not None:
-            _refuse_foreign(path)
+            migrations.refuse_foreign(path)
         engine = create_engine(
             self.url,
             connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "isolation_level": None},
@@ -245,6 +254,8 @@ class Database:
 
 
 def _url(where: str) -> URL:
+    if not where.strip():
+        raise ValueError("the place of the memory is empty; give the path of a file, a database URL, or ':memory:'")
     if "://" not in where:
         return URL.create("sqlite", database=where)
     try:
@@ -256,22 +267,10 @@ def _url(where: str) -> URL:
     return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
 
 
-def _refuse_foreign(path: Path) -> None:
-    """Look before touching: a file of somebody else's is left as it is."""
-    if path.is_dir():
-        raise StoreError(f"{path} is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise StoreError(f"the folder {path.parent} does not exist; create it first")
-    if not path.exists() or path.stat().st_size == 0:
-        return
-    try:
-        probe = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
-        try:
-            migrations.refuse_foreign(probe, path)
-        finally:
-            probe.close()
-    except sqlite3.Error as e:
-        raise StoreError(f"{path} cannot be read as a memkit database ({e}); it was not changed") from e
+def _number(digits: str) -> int | float:
+    """PostgreSQL writes 1e300 as a one and 300 zeros; no integer that was stored has more than 64 bits."""
+    number = int(digits)
+    return number if -(2**63) <= number < 2**63 else float(digits)
 
 
 def _use_wal(connection: Connection) -> None:

@@ -37,7 +37,7 @@ from memkit_stores.vectors import EXACT_BELOW
 from memkit_stores.where_sql import micros, moment, scope
 from memkit_stores.words import pack
 
-_RECORD_COLUMNS = tuple(column for column in records.c if column.name not in ("terms", "position", "start", "embed"))
+_RECORD_COLUMNS = tuple(column for column in records.c if column.name not in ("terms", "position", "start"))
 
 
 class SqlDerived:
@@ -193,7 +193,8 @@ def store_draft(
     """Insert records, lineage and vectors. Raises AbsorbError when a source is no event of the journal."""
     if not draft.records:
         return
-    places = _positions(connection, {source.event for record in draft.records for source in record.sources})
+    named = {(record.namespace, source.event) for record in draft.records for source in record.sources}
+    places = _positions(connection, named)
     rows = [
         {**row, "position": places[record.sources[0].event]}
         for row, record in zip(prepared, draft.records, strict=True)
@@ -225,7 +226,7 @@ def store_deferred(connection: Connection, failed: Sequence[Deferred]) -> None:
     """Put events on the deferred queue."""
     if not failed:
         return
-    places = _positions(connection, {entry.event for entry in failed})
+    places = _positions(connection, {(entry.namespace, entry.event) for entry in failed})
     connection.execute(
         insert(deferred),
         [
@@ -256,14 +257,17 @@ def touch(connection: Connection, namespace: str, *, rewritten: bool = False) ->
         connection.execute(update(namespaces).where(mine).values(**values))
 
 
-def _positions(connection: Connection, ids: set[str]) -> dict[str, int]:
-    asked, found = sorted(ids), {}
-    for start in range(0, len(asked), CHUNK):
-        query = select(events.c.id, events.c.position).where(events.c.id.in_(asked[start : start + CHUNK]))
-        found.update(dict(connection.execute(query).all()))
-    if len(found) < len(asked):
-        unknown = next(id for id in asked if id not in found)
-        raise AbsorbError(f"event {unknown} is named as a source but is not in the journal")
+def _positions(connection: Connection, named: set[tuple[str, str]]) -> dict[str, int]:
+    """Where events lie in the journal, by id; they are named as (namespace, id)."""
+    ids, found = sorted({id for _, id in named}), dict[str, int]()
+    for start in range(0, len(ids), CHUNK):
+        query = select(events.c.namespace, events.c.id, events.c.position).where(
+            events.c.id.in_(ids[start : start + CHUNK])
+        )
+        found.update({id: position for path, id, position in connection.execute(query) if (path, id) in named})
+    if len(found) < len(named):
+        path, unknown = next(((path, id) for path, id in sorted(named) if id not in found), min(named))
+        raise AbsorbError(f"event {unknown} is named as a source but is not in the journal of namespace {path!r}")
     return found
 
 
@@ -283,5 +287,7 @@ def to_record(rows: Sequence[SqlRow[*tuple[Any, ...]]]) -> Record:
         text=row.text,
         index=row.index_text,
         metadata=row.metadata,
+        weight=row.weight,
+        embed=row.embed,
         sources=tuple(Source(event=source.event, start=source.start, end=source.end) for source in rows),
     )

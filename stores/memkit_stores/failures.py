@@ -20,6 +20,7 @@ _ADVICE = (
     ("disk I/O", "nothing of this call was stored; check the disk and the limits on file sizes, and repeat it"),
     ("locked", f"another process has been writing for over {BUSY_SECONDS} seconds; repeat the call"),
     ("malformed", "the file is damaged; restore it, or export what can be read"),
+    ("connection failed", "check that the server runs, and the host, port, user and password in the URL"),
     ("not a database", "it is not a memkit database"),
 )
 

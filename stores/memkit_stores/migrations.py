@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert, inspect, select, update
 
 from memkit.errors import StoreError
 from memkit_stores import tables
+from memkit_stores.failures import BUSY_SECONDS
 
 APPLICATION_ID = 0x6D6D6B74  # "mmkt" in the header of a SQLite file
 
@@ -25,8 +26,28 @@ def migrate(connection: Connection, name: str) -> None:
         connection.execute(update(tables.meta).where(tables.meta.c.name == "schema").values(value=str(number)))
 
 
-def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise StoreError when the SQLite file is not memkit's, or is a newer memkit's. Reads only."""
+def refuse_foreign(path: Path) -> None:
+    """Raise StoreError when the file is not memkit's. Looks before it touches: a file of somebody else's is left as it is."""
+    try:
+        if path.is_dir():
+            raise StoreError(f"{path} is a folder; name a file in it")
+        if not path.parent.is_dir():
+            raise StoreError(f"the folder {path.parent} does not exist; create it first")
+        if not path.exists() or path.stat().st_size == 0:
+            return
+    except OSError as e:  # a name that is too long, a folder that may not be looked into
+        raise StoreError(f"{path} cannot be opened: {e.strerror}") from e
+    try:
+        probe = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+        try:
+            _refuse_others(probe, path)
+        finally:
+            probe.close()
+    except sqlite3.Error as e:
+        raise StoreError(f"{path} cannot be read as a memkit database ({e}); it was not changed") from e
+
+
+def _refuse_others(connection: sqlite3.Connection, path: Path) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     if application != APPLICATION_ID and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise StoreError(f"{path} is a SQLite file of another program; it was not changed. Choose another path")

@@ -110,8 +110,9 @@ class PgVectors:
                     "the table: it is made anew"
                 )
             if made or version != VERSION:
-                near.drop(connection, checkfirst=version is None)
-                near.create(connection)
+                if version is not None:
+                    near.drop(connection, checkfirst=False)
+                near.create(connection, checkfirst=False)  # a check would also see a `near` of the schema public
                 # not beside the row, where each comparison would look it up: a page has room for 2,000 dimensions
                 connection.exec_driver_sql("ALTER TABLE near ALTER COLUMN vector SET STORAGE MAIN")
 
@@ -134,14 +135,15 @@ class PgVectors:
                 self.put(connection, number, {id: np.frombuffer(vector, "<f4") for id, vector in found})
 
     def snapshot(
-        self, component: str, where: Where, number: int, ids: NDArray[np.int64], embedded: NDArray[np.bool_]
+        self, component: str, where: Where, space: tuple[int, int], ids: NDArray[np.int64], embedded: NDArray[np.bool_]
     ) -> Snapshot:
-        """The vectors of a shelf's rows: `ids` has their record ids, `embedded` says which have a vector. Neither may
-        change later."""
-        n = near.c
+        """The vectors of a shelf's rows in a space, of which the number and the dimension are given. `ids` has the rows'
+        record ids, `embedded` says which have a vector; neither may change later."""
+        n, (number, dimension) = near.c, space
         order = np.argsort(ids, kind="stable")  # mostly sorted: takes 0.1 ms for 50,000
         return Snapshot(
             database=self._database,
+            dimension=dimension,
             scope=(n.space == number, n.component == component, scope(n.namespace, where)),
             space=n.space == number,
             ids=ids,
@@ -160,6 +162,7 @@ class Snapshot:
     """
 
     database: Database
+    dimension: int
     scope: tuple[ColumnElement[bool], ...]
     space: ColumnElement[bool]
     ids: NDArray[np.int64]  # by row
@@ -169,7 +172,10 @@ class Snapshot:
     ordered: NDArray[np.int64]  # ids in that order
 
     def nearest(self, vector: NDArray[np.float32], k: int, mask: NDArray[np.bool_] | None = None, /) -> Ranked:
-        """The k rows with the largest inner product among those the mask admits, best first, then by row number."""
+        """The k rows with the largest inner product among those the mask admits, best first, then by row number.
+
+        Raises ValueError for a vector of another dimension.
+        """
         admitted = self._admitted(mask)
         count = int(np.count_nonzero(admitted))
         k = min(k, count)
@@ -217,6 +223,8 @@ class Snapshot:
         limit: int | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Record ids and products; with a limit those of the largest products, and all that are equal to the last."""
+        if vector.shape != (self.dimension,):
+            raise ValueError(f"the vectors here have {self.dimension} dimensions, not {vector.shape[-1]}")
         query = select(near.c.record, _DISTANCE.label("distance")).where(*conditions)
         values = {"query": _literal(vector)}
         if ids is not None:

@@ -164,13 +164,14 @@ class Keeper:
             return self._shelf
 
     def _near(self) -> Near | None:
-        if self._served is None or self._number is None:
+        if self._served is None or self._space is None or self._number is None:
             return None if self._vectors is None else self._vectors.snapshot()
         self._served.complete(self._number, self._lacking)
         self._lacking = []
         now = self._columns
         ids, embedded = now.id[: now.size], now.embedded[: now.size]
-        return self._served.snapshot(self._component, self._where, self._number, ids, embedded)
+        numbered = (self._number, self._space.dimension)
+        return self._served.snapshot(self._component, self._where, numbered, ids, embedded)
 
     def settle(self) -> None:
         """Put all vectors into the graph now, and keep it."""

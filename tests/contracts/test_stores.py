@@ -49,6 +49,19 @@ class OnPostgres:
         return SqlStore(self.where)
 
 
+class OnPgvector:
+    """A PostgreSQL database that searches the vectors itself."""
+
+    @pytest.fixture
+    def store(self, fresh_postgres_url: str) -> Iterator[Store]:
+        self.where = fresh_postgres_url
+        with closing(SqlStore(self.where, vectors="pgvector")) as store:
+            yield store
+
+    def reopen(self) -> Store:
+        return SqlStore(self.where, vectors="pgvector")
+
+
 class TestStoreOnAFile(OnAFile, StoreContract):
     pass
 
@@ -61,6 +74,10 @@ class TestStoreOnPostgres(OnPostgres, StoreContract):
     pass
 
 
+class TestStoreOnPgvector(OnPgvector, StoreContract):
+    pass
+
+
 class TestShelfOnAFile(OnAFile, ShelfContract):
     pass
 
@@ -70,4 +87,8 @@ class TestShelfInMemory(InMemory, ShelfContract):
 
 
 class TestShelfOnPostgres(OnPostgres, ShelfContract):
+    pass
+
+
+class TestShelfOnPgvector(OnPgvector, ShelfContract):
     pass

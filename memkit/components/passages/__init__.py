@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from memkit.ports import Shelf, View
 
 LONGEST_TURN = 4_000  # characters: a longer turn is split as a document is
-CANDIDATES = 100  # rows by words, and as many by meaning, that are scored in full
+CANDIDATES, NEAREST = 100, 60  # rows by words and by meaning that are scored in full, at least
 ASKING = 0.9  # weight of an author's turn that ends with a question mark: answers are in the turns that tell
 FLOOR_WORDS, FLOOR = 0.10, 0.15  # of the best hit, without and with vectors: below it nothing was found
 MORE = 10  # rows beyond k that a bare vector looks at: some turn out to repeat others
@@ -83,7 +83,8 @@ class Passages:
         rows = score.candidates(postings, around, shelf, mask, count)
         meaning = None
         if vector is not None:
-            near, products = shelf.nearest(vector, count if postings.terms else cue.k + MORE, mask)
+            wanted = max(NEAREST, 2 * cue.k) if postings.terms else cue.k + MORE
+            near, products = shelf.nearest(vector, wanted, mask)
             rest = np.setdiff1d(rows, near, assume_unique=True)
             rows = np.concatenate((near, rest))
             meaning = np.maximum(np.concatenate((products, shelf.similarity(vector, rest))), 0)

@@ -1,0 +1,5 @@
+"""Pages whose blocks need a library that is not there are left out."""
+
+import importlib.util
+
+collect_ignore = [] if importlib.util.find_spec("torch") else ["kernels.md"]
