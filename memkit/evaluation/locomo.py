@@ -77,8 +77,8 @@ def evaluate(
 
     For every question: recall@5, 10 and 20, the part of its evidence turns among the first so many distinct turns, and the
     reciprocal rank of the first one. Hits are expanded to the turns they came from, in rank order, so that a long hit takes
-    as many places as it has turns; neighbours count for nothing. `k` hits are asked for, whatever their scores: the
-    floor below which recall finds nothing is left out (0), for it is the ranking that is measured.
+    as many places as it has turns; neighbours count for nothing. `k` hits are asked for, as any user
+    would: where the floor leaves a question without hits, that counts against it.
 
     The figures at the top are the means over all questions with usable evidence, of all categories; "categories_1-4"
     leaves out the misleading ones; "by_conversation" has categories 1 to 4 of each. "skipped" counts the questions
@@ -165,7 +165,7 @@ def _ask(memory: Memory, questions: Iterable[Question], turns: Mapping[str, str]
     asked = []
     for question in questions:
         started = time.perf_counter()
-        hits = memory.recall(question.text, k=k, floor=0)
+        hits = memory.recall(question.text, k=k)
         seconds = time.perf_counter() - started
         ranking = distinct(turns[event] for hit in hits for event in hit.events)
         outcome = Outcome.of(ranking, question.evidence)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 K = 10
-STEPS = 256  # vectors that one recall moves into the graph (memkit_stores.vectors)
+WARM = 8  # calls before the first block
 
 Found = dict[str, float]
 SizeReport = TypedDict("SizeReport", {"costs": dict[str, Cost], "recall@10": Found})
@@ -106,9 +106,9 @@ def _one_namespace(material: Material, size: int, blocks: int, calls: int) -> Si
         flat, hnsw = (BareVectors(kind, vectors) for kind in ("flat", "hnsw"))
         fts = BareWords(material.texts[:size])
         stack.callback(fts.close)
-        for _ in range(size // STEPS + 8):  # as many recalls as it takes until all vectors are in the graph
-            memory.recall("", vector=asked[0], k=K)
-        wordy.recall(questions[0], k=K)
+        for number in range(WARM):
+            memory.recall("", vector=asked[number], k=K)
+            wordy.recall(questions[number], k=K)
         count = len(questions)
         work: dict[str, Callable[[int], object]] = {
             "dense": lambda n: memory.recall("", vector=asked[n % count], k=K, floor=0),
@@ -160,7 +160,7 @@ def _many_users(material: Material, users: int, shared: int, blocks: int, calls:
 
 
 def _places(memory: Memory, turns: Sequence[dict[str, object]]) -> dict[str, int]:
-    """Add the turns and absorb them. From events to the numbers of their turns."""
+    """Add the turns and absorb them; `sync` also finishes the graph. From events to the numbers of their turns."""
     receipt = memory.add(list(turns))
     memory.sync()
     return {event: number for number, event in enumerate(receipt.ids)}
