@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -19,45 +19,16 @@ from memkit.blocking import NeedsLoop
 from memkit.errors import AbsorbError, ClosedError, ModelError, SpaceError, StoreError
 from memkit.models.checked import Checked
 from memkit.offload import looped, offload, settled, together
-from memkit.ports import Component, Embedder, Progress, Shelf, Store
+from memkit.ports import Component, Embedder, Progress, Store
 from memkit.values import Cue, Deferred, Draft, Event, Hit, Record, Space, Where
+from memkit.view import StoredView
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    pass
 
 BATCH = 256  # events shown to a component at once
 PAUSES = (0.2, 1.0)  # seconds before the second and the third attempt; then the event is deferred
 RRF_K = 60  # damps the top ranks when lists are fused (Cormack et al., SIGIR 2009)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredView:
-    """`memkit.ports.View` of one component in one scope."""
-
-    store: Store
-    component: str
-    where: Where
-    embedder: Embedder | None
-
-    @property
-    def space(self) -> Space | None:
-        """See `memkit.ports.View.space`."""
-        return None if self.embedder is None else self.embedder.space
-
-    async def embed(self, texts: Sequence[str], /, *, query: bool = False) -> NDArray[np.float32]:
-        """See `memkit.ports.View.embed`."""
-        if self.embedder is None:
-            raise ModelError("this memory has no embedder; open it with embedder=…")
-        return await self.embedder.embed(texts, query=query)
-
-    async def shelf(self) -> Shelf:
-        """See `memkit.ports.View.shelf`."""
-        return await offload(self.store.derived.shelf, self.component, self.where, self.space)
-
-    async def records(self, ids: Sequence[int], /) -> list[Record]:
-        """See `memkit.ports.View.records`."""
-        return await offload(self.store.derived.records, self.component, self.where, ids)
 
 
 class Engine:

@@ -249,6 +249,10 @@ def check_json(value: object, place: str, *, depth: int = 0) -> None:
         raise TypeError(f"{place} is {kind_of(value)}; it must be text, number, bool, None, list or dict")
 
 
+# valid in JSON, but Python's splitlines() and some readers of JSON Lines take them for the end of a line
+_LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
+
+
 def to_line(event: Event) -> str:
     """An event as one line of JSON, without loss."""
     return json.dumps(
@@ -266,7 +270,7 @@ def to_line(event: Event) -> str:
             "metadata": event.metadata,
         },
         ensure_ascii=False,
-    )
+    ).translate(_LINE_ENDS)
 
 
 def read_export(lines: Iterable[str]) -> Iterator[Event]:

@@ -93,10 +93,12 @@ class Memory:
         items: Iterator[Addable] = iter(what)
         ids: list[str] = []
         known: set[str] = set()
+        fresh: set[str] = set()
         while batch := list(islice(items, STREAM)):
             receipt = self._store(batch, given, first=len(ids))
             ids += receipt.ids
-            known |= receipt.known
+            known |= receipt.known - fresh  # what this call added is not known, though it comes again
+            fresh |= set(receipt.ids) - known
         return Receipt(ids=tuple(ids), known=frozenset(known))
 
     def recall(

@@ -45,6 +45,8 @@ def _reasons(why: Mapping[str, float | str]) -> list[str]:
     for name, value in why.items():
         reason, *detail = _DETAIL.split(name, maxsplit=1)
         reason, part = (reason, detail[0]) if detail and reason in why else (name, "")
+        if name == "terms" and "words" in why:  # the terms are what the words' share is of
+            reason, part = "words", name
         details.setdefault(reason, {})[part] = _value(value, whole=name.endswith("rank"))
     return [_reason(line_of(name, _SHOWN), parts) for name, parts in details.items()]
 

@@ -17,8 +17,8 @@ from typing import TypedDict
 from memkit.evaluation.machine import Machine, machine
 from memkit.evaluation.material import Material, Prepared, gather
 from memkit.intake import Given, read_export, to_events, to_line
-from memkit.memory import Memory
 from memkit.wiring import open_memory
+
 
 class ImportSettings(TypedDict):
     sizes: list[int]

@@ -60,7 +60,7 @@ class Database:
             with translated(self.name):
                 self._prepare()
         except BaseException:
-            self.engine.dispose()
+            self.close()
             raise
 
     @property

@@ -14,6 +14,7 @@ from memkit_stores import tables
 from memkit_stores.failures import BUSY_SECONDS
 
 APPLICATION_ID = 0x6D6D6B74  # "mmkt" in the header of a SQLite file
+SMALLEST = 512  # bytes of a SQLite file; it takes a file of one byte for an empty one
 
 
 def migrate(connection: Connection, name: str) -> None:
@@ -35,6 +36,8 @@ def refuse_foreign(path: Path) -> None:
             raise StoreError(f"the folder {path.parent} does not exist; create it first")
         if not path.exists() or path.stat().st_size == 0:
             return
+        if path.stat().st_size < SMALLEST:
+            raise StoreError(f"{path} is not a memkit database; it was not changed. Choose another path")
     except OSError as e:  # a name that is too long, a folder that may not be looked into
         raise StoreError(f"{path} cannot be opened: {e.strerror}") from e
     try:

@@ -6,9 +6,11 @@ its own log, replicas and backups are beyond a client's reach.
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,12 +28,12 @@ PATIENCE = 5.0  # seconds to wait for readers in other processes to let go of th
 
 
 def texts_of(connection: Connection, positions: Sequence[int] | dict[int, str]) -> tuple[str, ...]:
-    """Every text of the user's in these events: what was said, and the strings of the metadata."""
+    """Every text of the user's in these events, in each form that it is stored in."""
     ordered, found = sorted(positions), []
     for start in range(0, len(ordered), CHUNK):
         query = select(events.c.text, events.c.metadata).where(events.c.position.in_(ordered[start : start + CHUNK]))
         for text, data in connection.execute(query):
-            found += [text, *_strings(data)]
+            found += [text, *_forms(data)]
     return tuple(found)
 
 
@@ -47,7 +49,7 @@ def pay(database: Database) -> bool:
     if database.path is None:
         return True
     with database.read() as connection:
-        debt = connection.execute(select(meta.c.value).where(meta.c.name == DEBT)).scalar()
+        debt = _debt(connection)
     if debt is None:
         return True
     if not _truncate(database):
@@ -57,12 +59,18 @@ def pay(database: Database) -> bool:
     return True
 
 
+def _debt(connection: Connection) -> str | None:
+    return connection.execute(select(meta.c.value).where(meta.c.name == DEBT)).scalar()
+
+
 def verified(database: Database, folder: Path | None, texts: Sequence[str], result: Forgotten) -> Forgotten:
     """Search everything for the texts and say what was found where."""
     pieces = Pieces(texts)
     with database.read() as connection:
-        pieces.without(_remaining(connection))
+        with closing(_remaining(connection)) as chunks:
+            pieces.without(chunks)
         traces, searched = _in_tables(connection, pieces)
+        owed = _debt(connection) is not None
     if database.path is not None:
         found, files = _in_files(database.path, folder, pieces)
         if any(trace.place == str(database.path) for trace in found):
@@ -71,6 +79,9 @@ def verified(database: Database, folder: Path | None, texts: Sequence[str], resu
             _truncate(database)
             found, files = _in_files(database.path, folder, pieces)
         traces, searched = traces + found, searched + files
+        if owed:  # of a short text the search may have found nothing
+            log = f"{database.path}-wal"
+            traces.append(Trace(place=log, detail="not emptied yet: another process is reading; forget or open again"))
     elif database.dialect == "postgresql":
         with database.bare() as connection:
             for table in [*metadata.sorted_tables, *([near] if present(connection) else [])]:
@@ -104,20 +115,27 @@ def _strings(value: Json) -> Iterator[str]:
             yield from _strings(inner)
 
 
-def _remaining(connection: Connection) -> Iterator[bytes]:
+def _forms(value: Json) -> Iterator[str]:
+    """The strings of a JSON value, as they are and as JSON writes them: "é" may be stored as "\\u00e9"."""
+    for text in _strings(value):
+        yield from dict.fromkeys((text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]))
+
+
+def _remaining(connection: Connection) -> Generator[bytes]:
     """Everything that was not forgotten, in pieces: what occurs here proves nothing."""
     e = events.c
-    query = select(e.text, e.metadata, e.author, e.session, e.key, e.namespace)
-    for row in connection.execution_options(yield_per=1000).execute(query):
-        yield "\n".join(text for value in row for text in _strings(value)).encode()
+    query = select(e.text, e.metadata, e.author, e.session, e.key, e.namespace).execution_options(yield_per=1000)
+    with connection.execute(query) as rows:
+        for row in rows:
+            yield "\n".join(text for value in row for text in _forms(value)).encode()
 
 
 def _in_tables(connection: Connection, pieces: Pieces) -> tuple[list[Trace], list[str]]:
     traces, searched = [], []
     for table in metadata.sorted_tables:
         searched.append(f"table {table.name}")
-        for row in connection.execution_options(yield_per=1000).execute(select(table)):
-            data = b"\n".join(value if isinstance(value, bytes) else str(value).encode() for value in row)
+        for row in connection.execute(select(table).execution_options(yield_per=1000)):
+            data = b"\n".join(_searchable(value) for value in row)
             if any(True for _ in pieces.found(data)):
                 traces.append(Trace(place=f"table {table.name}", detail=f"row {row[0]}"))
     # whatever the length of the text: no derived row is left without its events
@@ -132,6 +150,12 @@ def _in_tables(connection: Connection, pieces: Pieces) -> tuple[list[Trace], lis
         searched.append("table near")
         traces += left_over(connection)
     return traces, searched
+
+
+def _searchable(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    return ("\n".join(_forms(value)) if isinstance(value, (dict, list)) else str(value)).encode()
 
 
 def _in_files(path: Path, folder: Path | None, pieces: Pieces) -> tuple[list[Trace], list[str]]:

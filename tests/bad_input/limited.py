@@ -15,7 +15,7 @@ from pathlib import Path
 import memkit
 
 NOBODY = 65_534
-ROOM = 400_000  # bytes that a file may have
+ROOM = 1_000_000  # bytes that a file may have
 
 
 def attempted(call: Callable[[], object]) -> str:
@@ -35,14 +35,16 @@ def give_up_rights() -> None:
 
 
 def readonly(folder: Path) -> dict[str, str]:
-    """A new memory in a folder that may not be written to, one that is there, and one in a file that is read-only."""
+    """A memory in a folder that may not be written to, new or not; one that may only be read; one that may not."""
     give_up_rights()
     told = {
         "new": attempted(lambda: memkit.open(folder / "closed" / "new.db")),
         "folder": attempted(lambda: memkit.open(folder / "closed" / "memory.db")),
-        "file": attempted(lambda: memkit.open(folder / "open" / "memory.db")),
         "secret": attempted(lambda: memkit.open(folder / "secret" / "memory.db")),
     }
+    with memkit.open(folder / "open" / "memory.db") as memory:
+        told["file"] = attempted(lambda: memory.add("The lamp was repaired."))
+        told["read"] = memory.recall("kettle")[0].text
     told["left behind"] = ", ".join(sorted(os.listdir(folder / "closed")))
     return told
 

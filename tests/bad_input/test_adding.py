@@ -177,6 +177,7 @@ def test_one_key_cannot_stand_for_several_events(memory: memkit.Memory) -> None:
 def test_a_key_repeated_in_a_batch_is_stored_once(memory: memkit.Memory) -> None:
     receipt = memory.add([{"content": "one", "key": "k"}, {"content": "two", "key": "k"}, {"content": "three"}])
     assert receipt.ids[0] == receipt.ids[1]
+    assert receipt.added == 2
     assert [one.text for one in memory.history(last=2)] == ["one", "three"]
     memory.forget(ids=receipt.ids)
 
@@ -245,6 +246,15 @@ def test_a_generator_that_fails_leaves_the_thousands_before_and_nothing_else(tmp
             memory.add(lines())
         assert [one.text for one in memory.history()] == [f"line {n}" for n in range(2_000)]
         assert works(memory)
+
+
+def test_a_key_that_comes_again_late_in_a_stream_is_stored_once(tmp_path: Path) -> None:
+    with memkit.open(tmp_path / "memory.db") as memory:
+        receipt = memory.add({"content": f"line {n}", "key": f"key {n % 1_500}"} for n in range(2_500))
+        assert receipt.added == memory.stats().events == 1_500
+        again = memory.add({"content": f"line {n}", "key": f"key {n}"} for n in range(1_600))
+        assert again.added == 100
+        assert again.known == frozenset(receipt.ids)
 
 
 def test_a_bad_item_late_in_a_stream_is_named_by_its_number(tmp_path: Path) -> None:

@@ -208,6 +208,7 @@ def test_what_may_not_be_written_to_is_told(public: Path) -> None:
         (public / name).mkdir()
         with memkit.open(public / name / "memory.db") as memory:
             memory.add("The kettle is broken.")
+            memory.sync()
         (public / name / "memory.db").chmod(0o444 if name == "open" else 0o666)
         (public / name).chmod({"closed": 0o555, "open": 0o777, "secret": 0o700}[name])
     before = files_in(public / "closed"), files_in(public / "open")
@@ -216,7 +217,8 @@ def test_what_may_not_be_written_to_is_told(public: Path) -> None:
         assert told[place].startswith("StoreError: "), told
         assert str(public) in told[place]
     assert "check that the folder exists and may be written to" in told["new"]
-    assert "read-only" in told["file"]
+    assert "it or its folder is read-only" in told["file"]
+    assert told["read"] == "The kettle is broken."
     assert told["left behind"] == "memory.db"
     assert files_in(public / "closed") == before[0]
     assert files_in(public / "open")["memory.db"] == before[1]["memory.db"]

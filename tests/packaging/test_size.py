@@ -10,7 +10,9 @@ PUBLIC_METHODS = 8  # without properties, and without the laws (`test_...`) of a
 CONSTRUCTOR_PARAMETERS = 6  # of a written __init__, without self; a frozen value may have more fields
 
 # "path" or "path::qualified.name" → why it is larger.
-EXCEPTIONS: dict[str, str] = {}
+EXCEPTIONS: dict[str, str] = {
+    "memkit/values.py": "the vocabulary is looked up in one place; nothing in it is longer than a screen",
+}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -10,7 +10,7 @@ from zipfile import ZipFile
 import pytest
 
 BUILD = "import sys, hatchling.build; print(hatchling.build.build_wheel(sys.argv[1]))"
-DATA = {".md", ".txt"}
+DATA = {".jsonl", ".md", ".txt"}
 
 
 @pytest.fixture(scope="module")
