@@ -102,10 +102,15 @@ class Columns:
         return cls(0, np.empty(0, np.int64), codes, codes, codes, codes, weight, embedded)
 
     def only(self, kept: NDArray[np.int64]) -> Columns:
-        """These rows, not yet linked to those beside them."""
-        old = (self.id, self.strand, self.author, self.weight, self.embedded)
-        some = Columns.empty().extended(*(column[kept].tolist() for column in old))
-        some.authors = self.authors
+        """These rows and their authors, not yet linked to those beside them."""
+        id, strand, weight, embedded = (
+            column[kept].tolist() for column in (self.id, self.strand, self.weight, self.embedded)
+        )
+        names = [None if code < 0 else self.authors[code] for code in self.author[kept].tolist()]
+        codes = {name: code for code, name in enumerate(dict.fromkeys(name for name in names if name is not None))}
+        author = [-1 if name is None else codes[name] for name in names]
+        some = Columns.empty().extended(id, strand, author, weight, embedded)
+        some.authors = tuple(codes)
         return some
 
     def extended(

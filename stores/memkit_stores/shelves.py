@@ -235,6 +235,7 @@ class Keeper:
         kept = np.flatnonzero(keep)
         names = {code: strand for strand, (code, _) in self._strands.items()}
         self._columns = self._columns.only(kept)
+        self._authors = {author: code for code, author in enumerate(self._columns.authors)}
         self._strands = {}
         for row, code in enumerate(self._columns.strand[: len(kept)].tolist()):
             self._link(names[code], code, row)

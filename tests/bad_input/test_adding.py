@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
@@ -25,7 +26,7 @@ def memory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """One for all tests: whatever they try, it must stay as it is."""
     on_file = request.param == "sqlite"
     where = tmp_path_factory.mktemp("memory") / "memory.db" if on_file else request.getfixturevalue("postgres_url")
-    with memkit.open(where, embedder=HashEmbedder()) as memory:
+    with memkit.open(where, embedder=HashEmbedder(), durability="process") as memory:
         memory.add("The kettle in the kitchen is broken.", session="s1")
         memory["ana/work"].add("Somebody else's kettle works.")
         yield memory
@@ -45,9 +46,9 @@ def nested(depth: int) -> dict[str, Any]:
 
 
 def told(value: object) -> str:
-    """A short name for a case."""
+    """A short name for a case, the same in every process."""
     try:
-        return repr(value)[:40]
+        return re.sub(" object at 0x[0-9a-f]+", "", repr(value))[:40]
     except RecursionError:
         return "too deep"
 

@@ -19,7 +19,7 @@ def memory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """One for all tests: whatever they try, it must stay as it is."""
     on_file = request.param == "sqlite"
     where = tmp_path_factory.mktemp("memory") / "memory.db" if on_file else request.getfixturevalue("postgres_url")
-    with memkit.open(where, embedder=HashEmbedder()) as memory:
+    with memkit.open(where, embedder=HashEmbedder(), durability="process") as memory:
         memory.add("The kettle in the kitchen is broken.", session="s1", metadata={"room": "kitchen"})
         memory.add("Somebody drops the tables.", session="s2")
         memory["ana/work"].add("Somebody else's kettle works.")

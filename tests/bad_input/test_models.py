@@ -112,7 +112,7 @@ def test_an_embedder_of_another_dimension_is_refused_and_the_vectors_stay(tmp_pa
         ({"components": [memkit.Passages(), memkit.Passages()]}, ValueError, "different names; passages given"),
         ({"durability": "none"}, ValueError, "durability is 'none'; it can be 'disk' or 'process'"),
     ],
-    ids=str,
+    ids=["number", "object", "none", "name", "class", "twice", "durability"],
 )
 def test_what_a_memory_cannot_be_made_of_is_refused(given: dict[str, Any], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
