@@ -7,7 +7,7 @@ cursor go in together, and whatever fails on the way is simply tried again from 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -87,12 +87,11 @@ class Engine:
                 continue
             try:
                 draft = await self._draft(entry.namespace, component, [event])
+                await offload(self.store.upkeep.retry, entry, draft, self.space)
             except Exception as e:  # noqa: BLE001  a component may fail in any way: that is what the queue is for
                 self._pass_on(e)
                 again = replace(entry, attempts=entry.attempts + 1, error=_told(e), at=self.clock())
                 await offload(self.store.upkeep.failed_again, again)
-            else:
-                await offload(self.store.upkeep.retry, entry, draft, self.space)
 
     async def aclose(self) -> None:
         """Close the embedder's connections, if it has any on this loop."""
@@ -183,8 +182,11 @@ class Engine:
     async def _draft(self, namespace: str, component: Component, events: Sequence[Event]) -> Draft:
         """What the component makes of the events, checked, with vectors."""
         draft = await component.absorb(events, self._view(component.name, Where(namespace=namespace)))
+        lengths = {event.id: len(event.text) for event in events}
         for record in draft.records:
             _check(record, namespace, component.name)
+            _check_spans(record, lengths)
+            _check_vector(record, self.space)
         bare = [n for n, record in enumerate(draft.records) if record.embed and record.vector is None]
         if self.embedder is None or not bare:
             return draft
@@ -270,6 +272,26 @@ def _check(record: Record, namespace: str, component: str) -> None:
         )
     if not record.sources:
         raise AbsorbError(f"component {component} drafted a row without a source: nothing could ever forget it")
+
+
+def _check_spans(record: Record, lengths: Mapping[str, int]) -> None:
+    for source in record.sources:
+        if not 0 <= source.start <= source.end <= lengths.get(source.event, source.end):
+            raise AbsorbError(
+                f"component {record.component} drafted a row from the characters {source.start} to {source.end} of "
+                f"event {source.event}, which it does not have"
+            )
+
+
+def _check_vector(record: Record, space: Space | None) -> None:
+    if record.vector is None:
+        return
+    shape = None if space is None else (space.dimension,)
+    if record.vector.shape != shape or not np.isfinite(record.vector).all():
+        raise AbsorbError(
+            f"component {record.component} drafted a vector of shape {record.vector.shape}, or with NaN or infinity in it; "
+            f"the space in use has finite vectors of shape {shape}"
+        )
 
 
 def _told(error: Exception) -> str:

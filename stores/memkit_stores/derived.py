@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import (
-    JSON,
-    BigInteger,
     Connection,
     Select,
-    Text,
-    bindparam,
-    cast,
     func,
     insert,
     literal,
     select,
     update,
 )
-from sqlalchemy import Row as SqlRow
 
 from memkit.errors import AbsorbError
 from memkit.ports import Progress
 from memkit.ports import Shelf as ShelfPort
-from memkit.values import Deferred, Draft, Record, Source, Space, Where
+from memkit.values import Deferred, Draft, Record, Space, Where
 from memkit_stores.database import Database
 from memkit_stores.journal import CHUNK
 from memkit_stores.pgvectors import PgVectors
+from memkit_stores.records import RecordsById
 from memkit_stores.shelves import Shelves
 from memkit_stores.spaces import space_in_use, to_blob
 from memkit_stores.tables import cursors, deferred, events, lineage, namespaces, records, vectors
 from memkit_stores.vectors import EXACT_BELOW
-from memkit_stores.where_sql import micros, moment, scope
+from memkit_stores.where_sql import micros, scope
 from memkit_stores.words import pack
-
-_RECORD_COLUMNS = tuple(column for column in records.c if column.name not in ("terms", "position", "start"))
 
 
 class SqlDerived:
@@ -46,7 +37,7 @@ class SqlDerived:
     def __init__(self, database: Database, shelves: Shelves) -> None:
         self._database = database
         self._shelves = shelves
-        self._fetch = _fetching(database.dialect)
+        self._by_id = RecordsById(database)
         self._progress: dict[tuple[str, bool, tuple[str, ...]], tuple[int, dict[str, Progress]]] = {}
 
     def progress(self, where: Where, components: Sequence[str], /) -> dict[str, Progress]:
@@ -129,28 +120,9 @@ class SqlDerived:
         """See `memkit.ports.Derived.records`."""
         if not ids:
             return []
-        found: dict[int, list[Any]] = {}
         with self._database.read() as connection:
-            for row in connection.execute(
-                self._fetch, {"ids": json.dumps([int(id) for id in ids]), "component": component}
-            ):
-                found.setdefault(row[0], []).append(row)
-        every = {id: to_record(rows) for id, rows in found.items()}
-        return [every[id] for id in ids if id in every and where.covers(every[id].namespace)]
-
-
-def _fetching(dialect: str) -> Select[*tuple[Any, ...]]:
-    """The rows with ids of a JSON list, one for each source. The list is one parameter: the statement stays the same."""
-    each = func.json_each if dialect == "sqlite" else func.json_array_elements_text
-    listed = each(cast(bindparam("ids"), Text if dialect == "sqlite" else JSON)).table_valued("value")
-    wanted = select(cast(listed.c.value, BigInteger))
-    return (
-        select(*_RECORD_COLUMNS, events.c.id.label("event"), lineage.c.start, lineage.c.end)
-        .join(lineage, lineage.c.record == records.c.id)
-        .join(events, events.c.position == lineage.c.event)
-        .where(records.c.id.in_(wanted), records.c.component == bindparam("component"))
-        .order_by(records.c.id, lineage.c.ordinal)
-    )
+            found = self._by_id(connection, component, ids)
+        return [found[id] for id in ids if id in found and where.covers(found[id].namespace)]
 
 
 def _heads(where: Where) -> Select[str, int]:
@@ -269,25 +241,3 @@ def _positions(connection: Connection, named: set[tuple[str, str]]) -> dict[str,
         path, unknown = next(((path, id) for path, id in sorted(named) if id not in found), min(named))
         raise AbsorbError(f"event {unknown} is named as a source but is not in the journal of namespace {path!r}")
     return found
-
-
-def to_record(rows: Sequence[SqlRow[*tuple[Any, ...]]]) -> Record:
-    """A record from its rows, one for each source, in order."""
-    row = rows[0]
-    return Record(
-        id=row.id,
-        namespace=row.namespace,
-        component=row.component,
-        kind=row.kind,
-        role=row.role,
-        author=row.author,
-        session=row.session,
-        at=moment(row.at),
-        recorded=moment(row.recorded),
-        text=row.text,
-        index=row.index_text,
-        metadata=row.metadata,
-        weight=row.weight,
-        embed=row.embed,
-        sources=tuple(Source(event=source.event, start=source.start, end=source.end) for source in rows),
-    )

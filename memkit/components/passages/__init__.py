@@ -21,14 +21,14 @@ from memkit.values import Cue, Draft, Event, Hit, Record
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from memkit.ports import Shelf, View
+    from memkit.ports import Postings, Shelf, View
 
 LONGEST_TURN = 4_000  # characters: a longer turn is split as a document is
-CANDIDATES, NEAREST = 100, 60  # rows by words and by meaning that are scored in full, at least
+CANDIDATES, NEAREST = 100, 50  # rows by words and by meaning that are scored in full, at least
 ASKING = 0.9  # weight of an author's turn that ends with a question mark: answers are in the turns that tell
 FLOOR_WORDS, FLOOR = 0.10, 0.15  # of the best hit, without and with vectors: below it nothing was found
 MORE = 10  # rows beyond k that a bare vector looks at: some turn out to repeat others
-SPARE = 4  # rows fetched beyond k: some turn out to repeat others
+SPARE = 2  # rows fetched beyond k: some turn out to repeat others
 _MONTHS = (
     "January February March April May June July August September October November December"
 ).split()  # not strftime: the words of a row must not depend on the machine's language
@@ -79,16 +79,16 @@ class Passages:
             around = self._around[shelf] = score.surroundings(shelf)
         mask = shelf.admitted(cue.where)
         postings = shelf.postings(cue.text)
-        count = max(CANDIDATES, 2 * cue.k)
-        rows = score.candidates(postings, around, shelf, mask, count)
+        rows, words = self._by_words(cue, shelf, around, postings, mask)
         meaning = None
         if vector is not None:
             wanted = max(NEAREST, 2 * cue.k) if postings.terms else cue.k + MORE
             near, products = shelf.nearest(vector, wanted, mask)
-            rest = np.setdiff1d(rows, near, assume_unique=True)
-            rows = np.concatenate((near, rest))
-            meaning = np.maximum(np.concatenate((products, shelf.similarity(vector, rest))), 0)
-        words = score.words(postings, around, shelf.size, rows)
+            new = np.isin(near, rows, assume_unique=True, invert=True)
+            near, products = near[new], products[new]
+            meaning = np.maximum(np.concatenate((shelf.similarity(vector, rows), products)), 0)
+            words = np.concatenate((words, score.words(postings, around, shelf.size, near)))
+            rows = np.concatenate((rows, near))
         both = score.combined(words, meaning, asked=bool(postings.terms))
         if postings.terms:  # a bare vector asks for what is nearest, and gets just that
             both *= shelf.weight[rows]
@@ -105,6 +105,19 @@ class Passages:
             mask=mask,
             postings=postings,
         )
+
+    @staticmethod
+    def _by_words(
+        cue: Cue, shelf: Shelf, around: score.Surroundings, postings: Postings, mask: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The rows with the best word scores, unordered, and these scores."""
+        count = max(CANDIDATES, 4 * cue.k)
+        rows = score.candidates(postings, around, shelf, mask, count)
+        words = score.words(postings, around, shelf.size, rows)
+        if len(rows) > count:
+            kept = np.argpartition(-words, count - 1)[:count]
+            rows, words = rows[kept], words[kept]
+        return rows, words
 
     async def _hits(self, cue: Cue, view: View, shelf: Shelf, ranking: Ranking) -> list[Hit]:
         """The best `cue.k` of the ranking, without repetitions, with their neighbours."""
@@ -125,15 +138,16 @@ class Passages:
                     fold(chosen, place, record, cue.k)
             start = stop
         beside = await self._beside(cue, view, shelf, ranking, [one.place for one in chosen])
+        whys = ranking.why([one.place for one in chosen], [one.repeats for one in chosen])
         return [
             Hit(
                 record=one.record,
                 score=float(min(ranking.scores[one.place], 1)),
-                why=ranking.why(one.place, one.repeats),
+                why=why,
                 before=beside[one.place][0],
                 after=beside[one.place][1],
             )
-            for one in chosen
+            for one, why in zip(chosen, whys, strict=True)
         ]
 
     async def _beside(

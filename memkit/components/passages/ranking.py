@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from memkit.ports import Postings
 
+LIKE_LENGTH = 0.75  # texts of lengths further apart are not compared
 ALIKE = 0.9  # share of words in common from which two texts of one author count as the same
 
 
@@ -65,30 +66,50 @@ class Ranking:
     mask: NDArray[np.bool_] | None
     postings: Postings
 
-    def why(self, place: int, repeats: int) -> Mapping[str, float | str]:
-        """Where the score of the row at this place comes from."""
-        told: dict[str, float | str] = {}
-        row = int(self.rows[place])
-        if self.words[place] > 0:
-            told["words"] = round(float(self.words[place]), 4)
-            told["words rank"] = 1 + int((self.words > self.words[place]).sum())
-            told["terms"] = ", ".join(self._terms(row)) or "only said nearby"
+    def why(self, places: Sequence[int], repeats: Sequence[int]) -> list[Mapping[str, float | str]]:
+        """Where the scores of the rows at these places come from."""
+        if not places:
+            return []
+        at = np.array(places)
+        rows = self.rows[at]
+        words, words_rank = self.words[at].tolist(), _ranks(self.words, at)
+        terms = self._terms(rows)
         if self.meaning is not None:
-            told["meaning"] = round(float(self.meaning[place]), 4)
-            told["meaning rank"] = 1 + int((self.meaning > self.meaning[place]).sum())
+            meaning, meaning_rank = self.meaning[at].tolist(), _ranks(self.meaning, at)
         if self.named is not None:
-            told["author"] = "named in the question" if self.named[place] else "another than the question names"
-        if repeats:
-            told["repeats folded"] = repeats
-        return told
+            named = self.named[at].tolist()
+        every: list[Mapping[str, float | str]] = []
+        for n in range(len(places)):
+            told: dict[str, float | str] = {}
+            if words[n] > 0:
+                told["words"] = round(words[n], 4)
+                told["words rank"] = words_rank[n]
+                told["terms"] = ", ".join(terms[n]) or "only said nearby"
+            if self.meaning is not None:
+                told["meaning"] = round(meaning[n], 4)
+                told["meaning rank"] = meaning_rank[n]
+            if self.named is not None:
+                told["author"] = "named in the question" if named[n] else "another than the question names"
+            if repeats[n]:
+                told["repeats folded"] = repeats[n]
+            every.append(told)
+        return every
 
-    def _terms(self, row: int) -> list[str]:
-        """The question's terms that the row itself holds."""
-        places = [
-            (term, rows, int(np.searchsorted(rows, row)))
-            for term, rows in zip(self.postings.terms, self.postings.rows, strict=True)
-        ]
-        return [term for term, rows, place in places if place < len(rows) and rows[place] == row]
+    def _terms(self, rows: NDArray[np.int64]) -> list[list[str]]:
+        """The question's terms that each row itself holds."""
+        found: list[list[str]] = [[] for _ in rows]
+        for term, holding in zip(self.postings.terms, self.postings.rows, strict=True):
+            if len(holding):
+                at = np.searchsorted(holding, rows)
+                at[at == len(holding)] = 0
+                for n in np.flatnonzero(holding[at] == rows).tolist():
+                    found[n].append(term)
+        return found
+
+
+def _ranks(values: NDArray[np.float32], at: NDArray[np.int64]) -> list[int]:
+    above = np.count_nonzero(values > values[at, None], axis=1)
+    return [1 + int(count) for count in above]
 
 
 @dataclass(slots=True)
@@ -97,16 +118,23 @@ class Chosen:
 
     place: int
     record: Record
-    words: frozenset[str]
     repeats: int = 0
 
 
 def fold(chosen: list[Chosen], place: int, record: Record, k: int) -> None:
     """Add a row to the chosen ones, or count it with the one that it repeats. At most k are chosen."""
-    words = frozenset(re.findall(r"\w+", record.text.casefold()))
     for one in chosen:
-        if one.record.author == record.author and len(words & one.words) >= ALIKE * len(words | one.words):
+        if one.record.author == record.author and _alike(one.record.text, record.text):
             one.repeats += 1
             return
     if len(chosen) < k:
-        chosen.append(Chosen(place, record, words))
+        chosen.append(Chosen(place, record))
+
+
+def _alike(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    if not LIKE_LENGTH * len(one) <= len(other) <= len(one) / LIKE_LENGTH:
+        return False
+    first, second = (frozenset(re.findall(r"\w+", text.casefold())) for text in (one, other))
+    return len(first & second) >= ALIKE * len(first | second) > 0

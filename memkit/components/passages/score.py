@@ -43,6 +43,21 @@ class Surroundings:
     weights: tuple[float, ...]
     near: tuple[NDArray[np.int32], ...]
     norm: NDArray[np.float32]
+    plain: NDArray[np.float32]
+    frequencies: dict[str, int]
+
+    def frequency(self, term: str, holding: NDArray[np.int32]) -> int:
+        """How many rows hold a term or lie near one that does."""
+        if not self.near:
+            return len(holding)
+        known = self.frequencies.get(term)
+        if known is None:
+            marked = np.zeros(len(self.norm) + 1, np.bool_)
+            marked[holding] = True
+            for row in self.near:
+                marked[row[holding]] = True
+            known = self.frequencies[term] = int(np.count_nonzero(marked[:-1]))
+        return known
 
 
 def surroundings(shelf: Shelf) -> Surroundings:
@@ -68,7 +83,9 @@ def surroundings(shelf: Shelf) -> Surroundings:
         total += weight * length[row]
     mean = float(total.mean()) if size else 1.0
     norm = (K1 * (1 - B + B * total / max(mean, 1e-9))).astype(np.float32)
-    return Surroundings(tuple(offsets), tuple(weights), tuple(near), norm)
+    alone = float(shelf.length.mean()) if size else 1.0
+    plain = (K1 * (1 - B + B * shelf.length / max(alone, 1e-9))).astype(np.float32)
+    return Surroundings(tuple(offsets), tuple(weights), tuple(row.astype(np.int32) for row in near), norm, plain, {})
 
 
 def candidates(
@@ -79,12 +96,12 @@ def candidates(
     All that come back pass the mask; when at least `count` rows that pass hold a term, so many come back.
     """
     size = shelf.size
+    if not any(map(len, postings.rows)):
+        return np.empty(0, np.int64)
     plain = np.zeros(size, np.float32)
-    mean = float(shelf.length.mean()) if size else 1.0
     for rows, counts in zip(postings.rows, postings.counts, strict=True):
         if len(rows):
-            norm = K1 * (1 - B + B / max(mean, 1e-9) * shelf.length[rows])
-            plain[rows] += np.float32(_idf(size, len(rows))) * counts / (counts + norm)
+            plain[rows] += np.float32(_idf(size, len(rows))) * counts / (counts + around.plain[rows])
     beside = [row for offset, row in zip(around.offsets, around.near, strict=True) if abs(offset) <= NEAR]
     if mask is None:
         first = best(plain, count)
@@ -101,41 +118,29 @@ def candidates(
 def words(postings: Postings, around: Surroundings, size: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """The share in [0, 1) of each of these rows."""
     score = np.zeros(len(rows), np.float32)
+    if not len(rows) or not postings.rows:
+        return score
     counted = np.zeros(size + 1, np.float32)  # the last place stands for no row
-    marked = np.zeros(size + 1, np.bool_)
     norm = around.norm[rows]
-    near = [(np.float32(weight), row[rows]) for weight, row in zip(around.weights, around.near, strict=True)]
+    places = np.stack([rows, *(row[rows] for row in around.near)])
+    weights = np.array([1, *around.weights], np.float32)
     most = 0.0
     unseen = min(size, 1 + len(around.offsets))  # a word never said weighs as one said once, context included
-    for holding, counts in zip(postings.rows, postings.counts, strict=True):
-        idf = np.float32(_idf(size, _frequency(holding, around, marked) if len(holding) else unseen))
+    for term, holding, counts in zip(postings.terms, postings.rows, postings.counts, strict=True):
+        idf = np.float32(_idf(size, around.frequency(term, holding) if len(holding) else unseen))
         most += float(idf)
-        counted[holding] = counts
-        frequency = counted[rows]
-        for weight, places in near:
-            frequency += weight * counted[places]
-        counted[holding] = 0
-        score += idf * frequency / (frequency + norm)
+        if len(holding):
+            counted[holding] = counts
+            frequency = weights @ counted[places]
+            counted[holding] = 0
+            score += idf * frequency / (frequency + norm)
     return score / np.float32(most) if most else score
-
-
-def _frequency(holding: NDArray[np.int32], around: Surroundings, marked: NDArray[np.bool_]) -> int:
-    """How many rows hold a term or lie near one that does. `marked` is all false, before and after."""
-    if not around.near:
-        return len(holding)
-    places = [holding, *(row[holding] for row in around.near)]
-    for place in places:
-        marked[place] = True
-    marked[-1] = False
-    count = int(np.count_nonzero(marked))
-    for place in places:
-        marked[place] = False
-    return count
 
 
 def _unique(parts: Sequence[NDArray[np.integer]], size: int) -> NDArray[np.int64]:
     """The different row numbers below `size`, ascending."""
-    found = np.unique(np.concatenate(parts))
+    found = np.sort(np.concatenate(parts))
+    found = found[np.flatnonzero(np.diff(found, prepend=-1))]
     return found[found < size].astype(np.int64)
 
 
