@@ -14,7 +14,7 @@ from memkit.evaluation.conversations import Conversation, Turn, read
 from memkit.evaluation.corpora import Corpus, cranfield, hotpotqa, musique
 from memkit.evaluation.locomo import ANSWERABLE, evaluate
 from memkit.evaluation.machine import machine
-from memkit.evaluation.measures import Outcome, distinct, figures, ndcg, recall
+from memkit.evaluation.measures import Outcome, figures, ndcg, recall
 from memkit.ports import Embedder
 
 DEEP = 20  # hits asked for
@@ -85,13 +85,14 @@ def _rankers(texts: Sequence[str], questions: Sequence[str], embedder: Embedder 
 def _memkit(corpus: Corpus, embedder: Embedder | None) -> Rank:
     """The passages that memkit's hits come from: a passage is a document of its own."""
     with TemporaryDirectory() as folder, memkit.open(Path(folder) / "memory.db", embedder=embedder) as memory:
-        receipt = memory.add([memkit.Document(text=one.text, title=one.title) for one in corpus.passages])
-        place = {event: number for number, event in enumerate(receipt.ids)}
+        filled = [number for number, one in enumerate(corpus.passages) if one.text]  # two of Cranfield's are blank
+        passages = [corpus.passages[number] for number in filled]
+        receipt = memory.add([memkit.Document(text=one.text, title=one.title) for one in passages])
+        place = dict(zip(receipt.ids, filled, strict=True))
         rankings = []
         for question in corpus.questions:
             hits = memory.recall(question.text, k=DEEP, floor=0)
-            names = distinct(str(place[event]) for hit in hits for event in hit.events)
-            rankings.append([int(name) for name in names])
+            rankings.append(list(dict.fromkeys(place[event] for hit in hits for event in hit.events)))
     return rankings.__getitem__
 
 

@@ -47,7 +47,9 @@ def main() -> None:
         if isinstance(embedder, Cached):
             embedder.save()
         given.out.mkdir(parents=True, exist_ok=True)
-        (given.out / f"{name}.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (given.out / f"{name}.json").write_text(
+            json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
         _tell(f"{name} took {time.perf_counter() - started:.0f} s")
 
 

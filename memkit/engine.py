@@ -7,13 +7,13 @@ cursor go in together, and whatever fails on the way is simply tried again from 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Lock
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from memkit.blocking import NeedsLoop
 from memkit.errors import AbsorbError, ClosedError, ModelError, SpaceError, StoreError
@@ -22,9 +22,6 @@ from memkit.offload import looped, offload, settled, together
 from memkit.ports import Component, Embedder, Progress, Store
 from memkit.values import Cue, Deferred, Draft, Event, Hit, Record, Space, Where
 from memkit.view import StoredView
-
-if TYPE_CHECKING:
-    pass
 
 BATCH = 256  # events shown to a component at once
 PAUSES = (0.2, 1.0)  # seconds before the second and the third attempt; then the event is deferred
@@ -114,7 +111,10 @@ class Engine:
 
     async def _follow(self, namespace: str, component: Component) -> None:
         """Bring one component to the head of one namespace."""
-        async with self._alone(namespace, component.name):
+        key, mine = (namespace, component.name), Future[None]()
+        try:
+            while (other := self._claimed(key, mine)) is not mine:
+                await settled(other)
             where = Where(namespace=namespace)
             while True:
                 standing = await offload(self.store.derived.progress, where, (component.name,))
@@ -126,6 +126,8 @@ class Engine:
                 if not events:
                     return
                 await self._absorb(namespace, component, events, since)
+        finally:
+            self._release(key, mine)
 
     async def _absorb(self, namespace: str, component: Component, events: Sequence[Event], since: int) -> None:
         """Absorb and commit these events together or, when that fails, one by one."""
@@ -233,24 +235,17 @@ class Engine:
         if not looped():
             raise NeedsLoop from error
 
-    @asynccontextmanager
-    async def _alone(self, namespace: str, component: str) -> AsyncIterator[None]:
-        """One at a time in this process: the rest wait, and find the work done. Other processes are kept out by the
-        cursor, at the price of work done twice."""
-        key = (namespace, component)
-        while True:
-            with self._lock:
-                other = self._busy.get(key)
-                if other is None:
-                    mine = self._busy[key] = Future()
-                    break
-            await settled(other)
-        try:
-            yield
-        finally:
-            with self._lock:
+    def _claimed(self, key: tuple[str, str], mine: Future[None]) -> Future[None]:
+        """Whose turn it is; nobody's becomes mine. One at a time in this process: the rest wait, and find the work
+        done. Other processes are kept out by the cursor, at the price of work done twice."""
+        with self._lock:
+            return self._busy.setdefault(key, mine)
+
+    def _release(self, key: tuple[str, str], mine: Future[None]) -> None:
+        with self._lock:
+            if self._busy.get(key) is mine:
                 del self._busy[key]
-            mine.set_result(None)
+        mine.set_result(None)
 
 
 def fuse(lists: Sequence[Sequence[Hit]]) -> list[Hit]:

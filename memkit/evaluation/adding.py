@@ -19,16 +19,21 @@ from memkit.wiring import open_memory
 # 24 words; a number is the 25th
 TEXT = "on the way home we met an old friend who told us about the garden and how hard it was to leave the city"
 
+
 class AddSettings(TypedDict):
     words: int
     blocks: int
     calls: int
     batch: int
     batches: int
+
+
 class AddResults(TypedDict):
     one: dict[str, Cost]
     batch_per_turn: dict[str, Cost]
     cpu_ratio: dict[str, float]
+
+
 class AddReport(TypedDict):
     machine: Machine
     settings: AddSettings
@@ -83,9 +88,7 @@ def _one(memories: dict[str, Memory], tables: dict[str, BareTable]) -> dict[str,
     }
 
 
-def _many(
-    memories: dict[str, Memory], tables: dict[str, BareTable], batch: int
-) -> dict[str, Callable[[int], object]]:
+def _many(memories: dict[str, Memory], tables: dict[str, BareTable], batch: int) -> dict[str, Callable[[int], object]]:
     turns = [{"content": f"{number} {TEXT}", "session": "s1", "author": "Ana"} for number in range(batch)]
 
     def remember(memory: Memory) -> Callable[[int], object]:

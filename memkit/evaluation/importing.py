@@ -24,6 +24,8 @@ class ImportSettings(TypedDict):
     sizes: list[int]
     material: str
     repeats: int
+
+
 class ImportReport(TypedDict):
     machine: Machine
     settings: ImportSettings
@@ -39,11 +41,15 @@ def bench_import(
 ) -> ImportReport:
     """How fast an export comes in and is absorbed, and how long the first answer of a memory just opened takes.
 
-    "add_per_s": events a second from the lines of an export into the journal, streamed. "absorb_words_per_s" and
-    "absorb_vectors_per_s": without an embedder, and with one that has every vector at hand, the graph of the vectors included where there
-    are enough for one. "graph_s": loading the rows and making that graph again, once its file is deleted. "open_ms" and "first_words_ms", "first_dense_ms": opening the closed file
-    again and the first recall of a kind, the pages of the file still being in the machine's memory; the median of
-    `repeats`. "import_ms": what `import memkit` adds to the start of Python. Vectors are made up, of 384 dimensions.
+    - "add_per_s": events a second, streamed from the lines of an export into the journal.
+    - "absorb_words_per_s", "absorb_vectors_per_s": without an embedder, and with one that has every vector at hand; the
+      graph of the vectors, where there are enough for one, is made in that time.
+    - "graph_s": loading the rows and making that graph again after its file was deleted.
+    - "open_ms", "first_words_ms", "first_dense_ms": opening the closed file again, and the first recall of a kind then.
+      The file is still in the machine's memory. Medians of `repeats`.
+    - "import_ms": what `import memkit` adds to the start of Python.
+
+    Vectors are made up, of 384 dimensions.
     """
     before = machine()
     folder = data or (Path(os.environ["MEMKIT_DATA"]) if os.environ.get("MEMKIT_DATA") else None)
@@ -105,7 +111,9 @@ def _import_ms(repeats: int) -> float:
 
 
 def _python(code: str) -> None:
-    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    )
 
 
 def _timed(work: Callable[[], object]) -> float:

@@ -27,16 +27,21 @@ from memkit.wiring import open_memory
 K = 20  # hits asked for: recall is measured down to there
 ANSWERABLE = (1, 2, 3, 4)  # multi-hop, temporal, open-domain, single-hop; the questions of category 5 mislead
 
+
 class Seconds(TypedDict):
     adding: float
     absorbing: float
     recalling: float
     recall_p50_ms: float
     recall_p95_ms: float
+
+
 class Settings(TypedDict):
     embedder: str | None
     components: list[str]
     k: int
+
+
 LocomoReport = TypedDict(
     "LocomoReport",
     {

@@ -106,7 +106,9 @@ def _embedded(
     embedder: Embedder, cache: Path | None, texts: Sequence[str], questions: Sequence[str]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     if embedder.space.dimension != DIMENSION:
-        raise ValueError(f"the benchmark is of {DIMENSION} dimensions; {embedder.space.model} has {embedder.space.dimension}")
+        raise ValueError(
+            f"the benchmark is of {DIMENSION} dimensions; {embedder.space.model} has {embedder.space.dimension}"
+        )
     kept = embedder if cache is None else Cached(embedder, cache)
     blocking = Blocking()
     try:

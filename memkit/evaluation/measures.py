@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import TypedDict, TypeVar
+
+T = TypeVar("T", bound=Hashable)
 
 Figures = TypedDict(
     "Figures",
@@ -44,17 +46,17 @@ def figures(outcomes: Iterable[Outcome]) -> Figures:
     }
 
 
-def recall(ranking: Sequence[str], right: Collection[str], k: int) -> float:
+def recall(ranking: Sequence[T], right: Collection[T], k: int) -> float:
     """The part of the right answers, of which there is at least one, among the first k."""
     return len(set(ranking[:k]) & set(right)) / len(set(right))
 
 
-def reciprocal_rank(ranking: Sequence[str], right: Collection[str]) -> float:
+def reciprocal_rank(ranking: Sequence[T], right: Collection[T]) -> float:
     """One over the rank of the first right answer; 0 when there is none in the ranking."""
     return next((1 / rank for rank, name in enumerate(ranking, start=1) if name in right), 0.0)
 
 
-def ndcg(ranking: Sequence[str], gain: Mapping[str, float], k: int) -> float:
+def ndcg(ranking: Sequence[T], gain: Mapping[T, float], k: int) -> float:
     """Discounted cumulative gain of the first k as a share of the best possible (Järvelin and Kekäläinen, TOIS 2002).
 
     What is not in `gain` has none. The discount is log2(1 + rank). 0 when nothing has any gain.
@@ -63,7 +65,7 @@ def ndcg(ranking: Sequence[str], gain: Mapping[str, float], k: int) -> float:
     return _discounted([gain.get(name, 0.0) for name in ranking[:k]]) / best if best else 0.0
 
 
-def distinct(names: Iterable[str]) -> list[str]:
+def distinct(names: Iterable[T]) -> list[T]:
     """Without repetition, in the order of the first time."""
     return list(dict.fromkeys(names))
 

@@ -29,6 +29,8 @@ WARM = 8  # calls before the first block
 
 Found = dict[str, float]
 SizeReport = TypedDict("SizeReport", {"costs": dict[str, Cost], "recall@10": Found})
+
+
 class RecallSettings(TypedDict):
     dimension: int
     k: int
@@ -37,9 +39,13 @@ class RecallSettings(TypedDict):
     users: int
     users_records: int
     material: str
+
+
 class RecallResults(TypedDict):
     by_size: dict[str, SizeReport]
     one_of_many_users: SizeReport
+
+
 class RecallReport(TypedDict):
     machine: Machine
     settings: RecallSettings

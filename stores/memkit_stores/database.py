@@ -13,22 +13,21 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from memkit.errors import ClosedError, StoreError
-from memkit_stores import migrations
+from memkit_stores import descriptors, migrations
 from memkit_stores.failures import BUSY_SECONDS, translated
 
 Durability = Literal["disk", "process"]
 
-SCHEMA = "memkit"  # PostgreSQL: the schema that all tables are in
 IDLE = 8  # connections for reading that are kept open between calls
 
 
@@ -55,6 +54,7 @@ class Database:
         self._stamping = threading.Lock()  # not `_lock`: who reads does not wait for who writes
         self._writer: tuple[Connection, sqlite3.Connection] | None = None
         self._idle: list[tuple[Connection, sqlite3.Connection]] = []  # for reading; who reads takes one out
+        self._file: descriptors.Key | None = None
         self.engine = self._connect(durability)
         try:
             with translated(self.name):
@@ -81,11 +81,11 @@ class Database:
                 if driver.in_transaction:  # in memory there is one connection for all
                     yield connection
                     return
-                driver.execute("BEGIN")
                 try:
+                    driver.execute("BEGIN")
                     yield connection
                 finally:
-                    driver.execute("ROLLBACK")
+                    _roll_back(driver)
             finally:
                 self._idle.append(kept)
                 self._thin_out(0 if self._closed else IDLE)
@@ -101,13 +101,15 @@ class Database:
             if self._writer is None:
                 self._writer = self._kept()
             connection, driver = self._writer
-            driver.execute("BEGIN IMMEDIATE")
             try:
+                driver.execute("BEGIN IMMEDIATE")
                 yield connection
                 driver.execute("COMMIT")
-            except BaseException:
-                if driver.in_transaction:  # a full disk may have ended it
-                    driver.execute("ROLLBACK")
+            except BaseException as e:
+                _roll_back(driver)
+                if not isinstance(e, Exception) and not self.in_memory:
+                    self._writer = None  # Ctrl-C within a statement leaves it unfinished, and nothing more is committed
+                    driver.close()
                 raise
             self._written += 1
 
@@ -188,24 +190,21 @@ class Database:
                 self._writer[0].close()
             self._thin_out(0)
             self.engine.pool.dispose()  # and nothing is put in its place: who still reads gives back to this one
+            if self._file is not None:
+                descriptors.leave(self._file)
 
     @contextmanager
     def _turn(self, alone: bool) -> Iterator[None]:
         if self.inherited:
             raise StoreError(f"{self.name} was opened before this process was forked; open it again in this one")
-        if alone:
-            self._lock.acquire()
-        try:
+        with self._lock if alone else nullcontext():
             if self._closed:
                 raise ClosedError(f"the memory in {self.name} is closed; open it again to use it")
             yield
-        finally:
-            if alone:
-                self._lock.release()
 
     def _connect(self, durability: Durability) -> Engine:
         if self.dialect == "postgresql":
-            options = f"-c search_path={SCHEMA},public"
+            options = f"-c search_path={migrations.SCHEMA},public"
             if durability == "process":
                 options += " -c synchronous_commit=off"
             return create_engine(
@@ -235,6 +234,10 @@ class Database:
             if statement is not None:
                 connection.exec_driver_sql(statement)
 
+        def stay(context: ExceptionContext) -> None:
+            context.is_disconnect = False  # not after Ctrl-C either: the transaction is rolled back, that is enough
+
+        event.listen(engine, "handle_error", stay)
         event.listen(engine, "connect", configure)
         event.listen(engine, "begin", begin)
         return engine
@@ -243,14 +246,20 @@ class Database:
         if self.path is not None:
             with self.bare() as connection:
                 _use_wal(connection)
+            self._file = descriptors.enter(self.path)
         with self.write() as connection:
             if self.dialect == "postgresql":
                 self.hold(connection, "")  # two processes may open a new database at once
-                connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+                connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {migrations.SCHEMA}")
             migrations.migrate(connection, self.name)
         if self.path is not None:
             self._stamp = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
             self._stamp.execute("PRAGMA data_version").fetchone()
+
+
+def _roll_back(driver: sqlite3.Connection) -> None:
+    if driver.in_transaction:  # a full disk may have ended it
+        driver.execute("ROLLBACK")
 
 
 def _url(where: str) -> URL:

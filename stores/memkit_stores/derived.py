@@ -221,9 +221,8 @@ def touch(connection: Connection, namespace: str, *, rewritten: bool = False) ->
     before = connection.execute(select(namespaces.c.version).where(mine)).scalar()
     version = max(time.time_ns(), (before or 0) + 1)
     if before is None:
-        connection.execute(
-            insert(namespaces).values(path=namespace, version=version, rewritten=version if rewritten else 0)
-        )
+        # one that comes back after everything in it was forgotten must not look like one that only grew
+        connection.execute(insert(namespaces).values(path=namespace, version=version, rewritten=version))
     else:
         values = {"version": version, "rewritten": version} if rewritten else {"version": version}
         connection.execute(update(namespaces).where(mine).values(**values))

@@ -8,7 +8,7 @@ are left out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from io import RawIOBase
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,14 +56,13 @@ class Pieces:
                 if data.startswith(piece, place):
                     yield piece
 
-    def in_file(self, path: Path) -> bytes | None:
+    def in_file(self, file: RawIOBase) -> bytes | None:
         """The first piece that occurs in the file, or None."""
         tail = b""
-        with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                for piece in self.found(tail + block):
-                    return piece
-                tail = block[-PIECE:]
+        while block := file.read(BLOCK):
+            for piece in self.found(tail + block):
+                return piece
+            tail = (tail + block)[-PIECE:]
         return None
 
     def _index(self) -> None:

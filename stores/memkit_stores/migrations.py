@@ -13,6 +13,7 @@ from memkit.errors import StoreError
 from memkit_stores import tables
 from memkit_stores.failures import BUSY_SECONDS
 
+SCHEMA = "memkit"  # PostgreSQL: the schema that all tables are in
 APPLICATION_ID = 0x6D6D6B74  # "mmkt" in the header of a SQLite file
 SMALLEST = 512  # bytes of a SQLite file; it takes a file of one byte for an empty one
 
@@ -57,12 +58,17 @@ def _refuse_others(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _version(connection: Connection, name: str) -> int:
-    if not inspect(connection).has_table("meta"):
+    if not inspect(connection).has_table("meta", schema=_schema(connection)):
         return 0
     found = connection.execute(select(tables.meta.c.value).where(tables.meta.c.name == "schema")).scalar()
     if found is None:
         raise StoreError(f"{name} has a table called meta that is not memkit's; choose another database")
     return int(found)
+
+
+def _schema(connection: Connection) -> str | None:
+    """Where the tables are. On PostgreSQL the search path begins with it, and may go on to tables of others."""
+    return SCHEMA if connection.dialect.name == "postgresql" else None
 
 
 def _too_new(name: str, version: int) -> str:
@@ -73,7 +79,8 @@ def _too_new(name: str, version: int) -> str:
 
 
 def _m001_first_tables(connection: Connection) -> None:
-    tables.metadata.create_all(connection)
+    # unchecked: a table of the same name in another schema of the search path is somebody else's
+    tables.metadata.create_all(connection, checkfirst=False)
     connection.execute(insert(tables.meta).values(name="schema", value="0"))
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")

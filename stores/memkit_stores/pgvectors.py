@@ -43,7 +43,8 @@ from sqlalchemy.types import UserDefinedType
 
 from memkit.errors import StoreError
 from memkit.values import Trace, Where
-from memkit_stores.database import SCHEMA, Database
+from memkit_stores.database import Database
+from memkit_stores.migrations import SCHEMA
 from memkit_stores.nearest import Ranked
 from memkit_stores.spaces import hold_rows
 from memkit_stores.tables import records, vectors
@@ -112,7 +113,7 @@ class PgVectors:
             if made or version != VERSION:
                 if version is not None:
                     near.drop(connection, checkfirst=False)
-                near.create(connection, checkfirst=False)  # a check would also see a `near` of the schema public
+                near.create(connection, checkfirst=False)  # a check may see a `near` of the schema public
                 # not beside the row, where each comparison would look it up: a page has room for 2,000 dimensions
                 connection.exec_driver_sql("ALTER TABLE near ALTER COLUMN vector SET STORAGE MAIN")
 

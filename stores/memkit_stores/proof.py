@@ -12,11 +12,13 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
 
 from sqlalchemy import Connection, delete, exists, insert, select
 
 from memkit.values import Forgotten, Json, Trace
+from memkit_stores import descriptors
 from memkit_stores.database import Database
 from memkit_stores.erasure import Pieces
 from memkit_stores.journal import CHUNK
@@ -159,7 +161,8 @@ def _searchable(value: object) -> bytes:
 
 
 def _in_files(path: Path, folder: Path | None, pieces: Pieces) -> tuple[list[Trace], list[str]]:
-    files = [path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")]
+    """Not in the index of the log (-shm): it has numbers only, and must not be opened (see `descriptors`)."""
+    files = [path, path.with_name(path.name + "-wal")]
     if folder is not None and folder.is_dir():
         files += sorted(folder.iterdir())
     traces, searched = [], []
@@ -167,7 +170,8 @@ def _in_files(path: Path, folder: Path | None, pieces: Pieces) -> tuple[list[Tra
         if not file.exists():
             continue
         searched.append(f"{file.name} ({file.stat().st_size} bytes)")
-        piece = pieces.in_file(file)
+        with descriptors.reading(file) if file == path else FileIO(file) as content:
+            piece = pieces.in_file(content)
         if piece is not None:
             traces.append(Trace(place=str(file), detail=f"{len(piece)} bytes of a forgotten text"))
     return traces, searched

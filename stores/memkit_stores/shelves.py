@@ -152,14 +152,16 @@ class Keeper:
             stamp = self._database.stamp()  # before the rows are read: they are at least as new
             if self._shelf is not None and stamp is not None and stamp == self._stamp:
                 return self._shelf
-            with self._database.read() as connection:
-                changed = self._follow(connection)
-            if changed:
-                self._shelf = None
-            if self._shelf is None:
-                words, near = self._words.snapshot(), self._near()
-                self._shelf = Shelf(self._database, self._component, self._columns, words, near)
-            self._stamp = stamp
+            try:
+                with self._database.read() as connection:
+                    changed = self._follow(connection)
+                if changed or self._shelf is None:
+                    words, near = self._words.snapshot(), self._near()
+                    self._shelf = Shelf(self._database, self._component, self._columns, words, near)
+                self._stamp = stamp
+            except BaseException:
+                self._start_over()  # some columns may have the new rows and some not
+                raise
             self._settle_soon()
             return self._shelf
 
@@ -168,9 +170,8 @@ class Keeper:
             return None if self._vectors is None else self._vectors.snapshot()
         self._served.complete(self._number, self._lacking)
         self._lacking = []
-        now = self._columns
+        now, numbered = self._columns, (self._number, self._space.dimension)
         ids, embedded = now.id[: now.size], now.embedded[: now.size]
-        numbered = (self._number, self._space.dimension)
         return self._served.snapshot(self._component, self._where, numbered, ids, embedded)
 
     def settle(self) -> None:
@@ -202,7 +203,9 @@ class Keeper:
         """Bring all columns up to date; whether anything changed."""
         rows = connection.execute(select(namespaces).where(scope(namespaces.c.path, self._where))).all()
         now = {row.path: (row.version, row.rewritten) for row in rows}
-        rewritten = any(path not in now or now[path][1] > version for path, version in self._seen.items())
+        rewritten = any(  # also when the version is less: by another machine's clock
+            path not in now or not now[path][1] <= version <= now[path][0] for path, version in self._seen.items()
+        )
         behind = [path for path in now if self._seen.get(path) != now[path][0]]
         if not rewritten and not behind:
             return False

@@ -121,8 +121,8 @@ def test_answers_are_those_of_the_index_in_memory(
 
 
 def test_every_bit_of_a_vector_arrives(store: SqlStore) -> None:
-    """Through text and back: tiny, huge and ordinary floats, and the one next to 1."""
-    values = np.array([1e-45, 3.4e38, 0.1, np.nextafter(np.float32(1), np.float32(2))], np.float32)
+    """Through text and back: the smallest there is, a huge one, an ordinary one, and one that takes all nine digits."""
+    values = np.array([1e-45, 3.4e38, 0.1, np.nextafter(np.float32(1000), np.float32(2000))], np.float32)
     namespace = fresh_namespace()
     put(store, namespace, values)
     shelf = shelf_of(store, namespace)
