@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Lock
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -46,7 +47,8 @@ class Engine:
         self.clock = clock
         self._pauses = pauses
         self._lock = Lock()
-        self._busy: dict[tuple[str, str], Future[None]] = {}
+        # weak: should Ctrl-C keep a turn from being given back, it ends with whoever had it
+        self._busy: WeakValueDictionary[tuple[str, str], Future[None]] = WeakValueDictionary()
 
     @property
     def space(self) -> Space | None:

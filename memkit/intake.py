@@ -84,7 +84,8 @@ def to_event(item: Addable, given: Given) -> Event:
     if isinstance(item, _PageLike):
         return _event(item.page_content, given, kind="document", metadata=_data(item.metadata))
     if isinstance(item, _MessageLike):
-        return _event(_text_of(item.content), given, kind="turn", role=_ROLES.get(item.type, item.type))
+        own = replace(given, role=_ROLES.get(item.type, item.type))
+        return _event(_text_of(item.content), own, kind="turn")
     raise TypeError(
         f"cannot add {kind_of(item)}; add a text, a message such as {{'role': 'user', 'content': '…'}}, "
         "a Document, an Event, or a list of these"
@@ -154,9 +155,9 @@ def _event(
     *,
     kind: str,
     role: str | None = None,
-    author: str | None = None,
     metadata: Metadata | None = None,
 ) -> Event:
+    """`kind` and `role` are for want of anything said; `metadata` is the item's own."""
     return Event(
         id=new_id(),
         namespace=given.namespace,
@@ -165,10 +166,10 @@ def _event(
         recorded=given.recorded,
         kind=kind if given.kind is None else given.kind,
         role=role if given.role is None else given.role,
-        author=author if given.author is None else given.author,
+        author=given.author,
         session=given.session,
         key=given.key,
-        metadata={**(metadata or {}), **({} if given.metadata is None else _data(given.metadata))},
+        metadata={**({} if given.metadata is None else _data(given.metadata)), **(metadata or {})},
     )
 
 
@@ -188,9 +189,14 @@ def _from_message(message: Mapping[str, object], given: Given) -> Event:
     at, metadata, author = message.get("at"), message.get("metadata"), message.get("author", message.get("name"))
     if author is not None and not isinstance(author, str):
         raise TypeError(f"author is {kind_of(author)}; it must be a text")
-    own = replace(given, **said, **({} if at is None else {"at": to_moment(at, "at")}))  # type: ignore[arg-type]
+    own = replace(
+        given,
+        **said,  # type: ignore[arg-type]
+        author=given.author if author is None else author,
+        at=given.at if at is None else to_moment(at, "at"),
+    )
     data = {} if metadata is None else _data(metadata)
-    return _event(_text_of(message["content"]), own, kind="turn", role="user", author=author, metadata=data)
+    return _event(_text_of(message["content"]), own, kind="turn", role="user", metadata=data)
 
 
 def _data(metadata: object) -> Metadata:

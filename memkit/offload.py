@@ -7,9 +7,9 @@ an async face awaits them on the user's loop, which must not be held up.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,8 +39,13 @@ async def settled(future: Future[None]) -> None:
         future.result()
 
 
-async def together(waits: Sequence[Awaitable[T]]) -> list[T]:
+async def together(waits: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """The results in order: at the same time on a loop, else one after the other."""
     if looped() and len(waits) > 1:
         return list(await asyncio.gather(*waits))
-    return [await wait for wait in waits]
+    rest = iter(waits)
+    try:
+        return [await wait for wait in rest]
+    finally:
+        for wait in rest:  # one before them failed
+            wait.close()

@@ -109,7 +109,7 @@ class Database:
                 _roll_back(driver)
                 if not isinstance(e, Exception) and not self.in_memory:
                     self._writer = None  # Ctrl-C within a statement leaves it unfinished, and nothing more is committed
-                    driver.close()
+                    connection.invalidate()
                 raise
             self._written += 1
 

@@ -75,7 +75,7 @@ def verified(database: Database, folder: Path | None, texts: Sequence[str], resu
         owed = _debt(connection) is not None
     if database.path is not None:
         found, files = _in_files(database.path, folder, pieces)
-        if any(trace.place == str(database.path) for trace in found):
+        if not owed and any(trace.place == str(database.path) for trace in found):
             with database.bare() as connection:  # a page was moved before it was wiped: write the file anew
                 connection.exec_driver_sql("VACUUM")
             _truncate(database)

@@ -212,7 +212,10 @@ def test_odd_metadata_comes_back_and_can_be_filtered_by(memory: memkit.Memory, d
     [
         (datetime(1, 1, 1), datetime(1, 1, 1, tzinfo=UTC)),
         (datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC)),
-        (datetime(2024, 5, 1, 12, tzinfo=timezone(timedelta(hours=5, minutes=45))), datetime(2024, 5, 1, 6, 15, tzinfo=UTC)),
+        (
+            datetime(2024, 5, 1, 12, tzinfo=timezone(timedelta(hours=5, minutes=45))),
+            datetime(2024, 5, 1, 6, 15, tzinfo=UTC),
+        ),
         ("1969-12-31T23:59:59.999999", datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC)),
         ("2024-05-01T12:00:00+02:00", datetime(2024, 5, 1, 10, tzinfo=UTC)),
     ],
@@ -266,43 +269,3 @@ def test_a_bad_item_late_in_a_stream_is_named_by_its_number(tmp_path: Path) -> N
         with pytest.raises(ValueError, match="item 1500: the text is empty"):
             memory.add([line if n != 1_500 else "" for n, line in enumerate(["x"] * 3_000)])
         assert memory.stats().events == 1_000
-
-
-NAMES = ["..", "a/../b", "a%b_c", "it's", '"', "😀", "naïve", "a\\b", " ", "*", "a;DROP TABLE events", "CON", "a\u202eb", "x" * 1000]
-
-
-@pytest.mark.parametrize("name", NAMES, ids=lambda name: name[:20])
-def test_a_namespace_with_odd_characters_is_a_namespace_like_any_other(memory: memkit.Memory, name: str) -> None:
-    with unchanged(memory):
-        mine = memory[name]
-        receipt = mine.add("The garden gate squeaks.")
-        assert [hit.events for hit in mine.recall("garden gate", floor=0)] == [receipt.ids]
-        assert [one.namespace for one in mine.history()] == [name]
-        assert not memory["default"].recall("The garden gate squeaks.", floor=0.9)
-        assert mine.forget(everything=True, verify=True).proven
-
-
-def test_names_that_look_alike_are_different_namespaces(memory: memkit.Memory) -> None:
-    alike = ["a%", "ab", "a_", "A%", "a%/c", "a", "á", "a\u0301"]
-    with unchanged(memory):
-        for name in alike:
-            memory[name].add(f"The garden gate of {name} squeaks.")
-        for name in alike:
-            assert [one.namespace for one in memory[name].history()] == [name]
-            below = [one.namespace for one in memory[name].history(below=True)]
-            assert below == [other for other in alike if other == name or other.startswith(name + "/")]
-        for name in alike:
-            assert memory[name].forget(everything=True).events == 1
-
-
-@pytest.mark.parametrize("name", ["", "/a", "a/", "a//b", "a\nb", "a\x7f", "a\0b", "\ud800", "x" * 1001])
-def test_a_namespace_that_is_no_path_is_refused(memory: memkit.Memory, name: str) -> None:
-    with unchanged(memory), pytest.raises(ValueError, match="namespace"):
-        memory[name]
-
-
-@pytest.mark.parametrize("name", [None, 5, b"ana", ("ana",)])
-def test_a_namespace_that_is_no_text_is_refused(memory: memkit.Memory, name: Any) -> None:
-    """Above all None: a user who is not known must not get everybody's memory."""
-    with unchanged(memory), pytest.raises(TypeError, match="namespace is .*; it must be a text"):
-        memory[name]

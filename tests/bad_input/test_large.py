@@ -20,7 +20,9 @@ def large() -> str:
     parts = []
     size = 0
     while size < SIZE:
-        parts.append(f"On day {len(parts)} the boat went out to the reef and came home with {size % 97} fishes in the net. ")
+        parts.append(
+            f"On day {len(parts)} the boat went out to the reef and came home with {size % 97} fishes in the net. "
+        )
         size += len(parts[-1])
     parts.insert(len(parts) // 2, SENTENCE + " ")
     return "".join(parts)
@@ -68,6 +70,8 @@ def test_a_text_without_borders_is_taken_too(tmp_path: Path, text: str, asked: s
 
 def test_a_text_beyond_the_limit_is_refused_with_its_size(tmp_path: Path) -> None:
     with memkit.open(tmp_path / "memory.db") as memory:
-        with pytest.raises(ValueError, match="the text has 64000001 characters; at most 64000000 fit in one event: split it"):
+        with pytest.raises(
+            ValueError, match="the text has 64000001 characters; at most 64000000 fit in one event: split it"
+        ):
             memory.add("x" * 64_000_001)
         assert memory.stats().events == 0

@@ -58,7 +58,11 @@ def files_in(folder: Path) -> dict[str, bytes]:
         (5, TypeError, "not int"),
         (None, TypeError, "not NoneType"),
         ("a\0b", ValueError, "null"),
-        ("mysql://somewhere/memory", memkit.StoreError, "'mysql' is not supported; use a path, sqlite:/// or postgresql://"),
+        (
+            "mysql://somewhere/memory",
+            memkit.StoreError,
+            "'mysql' is not supported; use a path, sqlite:/// or postgresql://",
+        ),
         ("://", memkit.StoreError, "neither a path nor a database URL"),
         ("postgresql://nobody@127.0.0.1:1/nothing", memkit.StoreError, "check that the server runs"),
     ],
@@ -90,7 +94,7 @@ def test_a_folder_a_missing_folder_and_a_long_name_are_refused(tmp_path: Path) -
     [
         b"Dear diary,\n",
         b"x",
-        "# Notizen\n".encode() * 1_000,
+        b"# Notizen\n" * 1_000,
         bytes(8_192),
         b"SQLite format 3\0" + b"but not really " * 100,
         b"\x7fELF" + bytes(range(256)) * 64,
@@ -100,7 +104,7 @@ def test_a_folder_a_missing_folder_and_a_long_name_are_refused(tmp_path: Path) -
 def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "notes.txt"
     path.write_bytes(content)
-    with pytest.raises(memkit.StoreError, match="notes.txt"):
+    with pytest.raises(memkit.StoreError, match=r"notes\.txt"):
         memkit.open(path)
     assert files_in(tmp_path) == {"notes.txt": content}
 
@@ -113,7 +117,7 @@ def test_the_database_of_another_program_is_left_as_it_is(tmp_path: Path, mode: 
         other.execute("CREATE TABLE events (id INTEGER PRIMARY KEY, text)")
         other.execute("INSERT INTO events (text) VALUES ('mine')")
         before = files_in(tmp_path)
-        with pytest.raises(memkit.StoreError, match="of another program; it was not changed. Choose another path"):
+        with pytest.raises(memkit.StoreError, match="of another program; it was not changed"):
             memkit.open(path)
         after = files_in(tmp_path)
     before.pop("other.db-shm", None)  # which readers mark in
@@ -186,7 +190,7 @@ def test_a_truncated_database_is_told(tmp_path: Path) -> None:
         memory.sync()
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2)
-    with pytest.raises(memkit.StoreError, match="damaged|cannot be read"), memkit.open(path) as memory:
+    with pytest.raises(memkit.StoreError, match=r"damaged|cannot be read"), memkit.open(path) as memory:
         memory.recall("number")
 
 
@@ -266,9 +270,13 @@ def test_when_the_disk_is_full_nothing_acknowledged_is_lost_and_the_memory_recov
     ballast.write_bytes(bytes(1_000_000))
     with memkit.open(small_disk / "memory.db") as memory:
         acknowledged: list[str] = []
-        with pytest.raises(memkit.StoreError, match="the disk is full; nothing of this call was stored: free some space"):
+
+        def fill() -> None:
             while True:
-                acknowledged += memory.add([f"number {len(acknowledged)} " + "filling " * 40 for _ in range(5)]).ids
+                acknowledged.extend(memory.add([f"number {len(acknowledged)} " + "filling " * 40] * 5).ids)
+
+        with pytest.raises(memkit.StoreError, match="the disk is full; nothing of this call was stored: free some"):
+            fill()
         assert [event.id for event in memory.history()] == acknowledged
         with pytest.raises(memkit.StoreError, match="the disk is full"):
             memory.add("one more " * 5_000)

@@ -66,8 +66,8 @@ def test_cancelled_calls_leave_nothing_half_done(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with await memkit.open_async(path, embedder=embedder(0)) as memory:
-            for round in range(12):
-                tasks = [asyncio.create_task(talk(memory, f"{round}t{n}", told)) for n in range(4)]
+            for turn in range(12):
+                tasks = [asyncio.create_task(talk(memory, f"{turn}t{n}", told)) for n in range(4)]
                 await asyncio.sleep(chance.uniform(0.01, 0.1))
                 for task in tasks:
                     task.cancel()

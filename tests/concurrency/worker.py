@@ -56,7 +56,7 @@ def main(where: str, folder: Path, processes: int, threads: int, acts: int) -> i
             time.sleep(max(0, go - time.monotonic()))
             live(where, folder, str(number), threads, acts)
             status = 0
-        except BaseException:
+        except BaseException:  # noqa: BLE001  whatever ends it is printed, and told by the exit status
             traceback.print_exc()
         finally:
             os._exit(status)

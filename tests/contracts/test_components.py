@@ -102,7 +102,9 @@ async def by_words(name: str, cue: Cue, view: View) -> list[Hit]:
     order = np.argsort(-score, kind="stable")[: cue.k]
     order = order[score[order] > (cue.floor or 0)]
     records = await view.records(shelf.id[order].tolist())
-    return [Hit(record=record, score=min(1.0, float(value))) for record, value in zip(records, score[order], strict=True)]
+    return [
+        Hit(record=record, score=min(1.0, float(value))) for record, value in zip(records, score[order], strict=True)
+    ]
 
 
 class WithHashes:

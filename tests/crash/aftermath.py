@@ -62,7 +62,12 @@ def wrong(where: str, told: Told) -> list[str]:
     try:
         found = [*told.complaints, *_integrity(store), *_rows(store)]
         journal = {event.id: event for name in NAMESPACES for event in store.journal.read(Where(namespace=name))}
-        current = [number for number in (0, 1) for space, used in store.spaces.every() if used and space == embedder(number).space]
+        current = [
+            number
+            for number in (0, 1)
+            for space, used in store.spaces.every()
+            if used and space == embedder(number).space
+        ]
     finally:
         store.close()
     found += _journal(told, list(journal.values()))
@@ -150,7 +155,9 @@ def _recalled(memory: memkit.Memory, told: Told, events: Sequence[Event]) -> Ite
 
 def _replayed(where: str, number: int | None) -> Iterator[str]:
     """The rows against those that a fresh memory makes of the same journal."""
-    replay = wired(":memory:", components=None, embedder=None if number is None else embedder(number), durability="disk")
+    replay = wired(
+        ":memory:", components=None, embedder=None if number is None else embedder(number), durability="disk"
+    )
     fresh = memkit.Memory(replay)
     store = SqlStore(where)
     try:
@@ -204,4 +211,3 @@ def _bytes(path: Path, told: Told) -> Iterator[str]:
         left = [word for word in words if f"{word} ends".encode() in data]
         if left:
             yield f"{len(left)} forgotten texts are still in {file.name}: {left[:3]}"
-

@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +61,7 @@ def test_processes_that_save_the_same_index_leave_a_whole_file(tmp_path: Path) -
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A memory with so many vectors that it keeps an index file."""
     path = tmp_path_factory.mktemp("large") / "memory.db"
     with memkit.open(path, embedder=HashEmbedder(16), durability="process") as memory:
@@ -69,7 +69,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for n in range(90):  # each search moves some vectors into the graph
             memory.recall(said(n))
     assert list(index_folder(path).iterdir())
-    yield path
+    return path
 
 
 def index_folder(path: Path) -> Path:

@@ -101,7 +101,11 @@ def test_what_was_added_is_recalled_at_once_in_the_same_and_in_another_process(o
     here, there = opened(Notes()), opened(Notes())
     for n in range(5):
         here.add(f"the answer to question{n} is {n}")
-        assert here.recall(f"question{n}")[0].text == there.recall(f"question{n}")[0].text == f"the answer to question{n} is {n}"
+        assert (
+            here.recall(f"question{n}")[0].text
+            == there.recall(f"question{n}")[0].text
+            == f"the answer to question{n} is {n}"
+        )
 
 
 def test_a_component_that_comes_later_starts_from_the_beginning(opened: Callable[..., Memory]) -> None:

@@ -27,6 +27,9 @@ from memkit_stores import SqlStore
 NOON = datetime(2024, 5, 8, 12, tzinfo=UTC)
 
 
+FAULTS = (ModelError("down"), one_too_few, one_dimension_short, not_a_number, all_zero)
+
+
 class Trouble:
     """Fails on events whose text holds "bad", so many times each, or always."""
 
@@ -204,7 +207,7 @@ def test_trouble_with_the_database_is_not_the_event_s_fault(opened: Callable[...
     assert memory.stats().pending == {"notes": 5}
 
 
-@pytest.mark.parametrize("fault", [ModelError("down"), one_too_few, one_dimension_short, not_a_number, all_zero], ids=str)
+@pytest.mark.parametrize("fault", FAULTS, ids=["error", *(fault.__name__ for fault in FAULTS[1:])])
 def test_an_embedder_that_fails_once_loses_nothing(opened: Callable[..., Memory], fault: object) -> None:
     embedder = FaultyEmbedder(HashEmbedder(8), [fault])  # type: ignore[list-item]
     memory = opened(Notes(), embedder=Checked(embedder))
@@ -215,7 +218,7 @@ def test_an_embedder_that_fails_once_loses_nothing(opened: Callable[..., Memory]
     assert memory.stats().deferred == ()
 
 
-@pytest.mark.parametrize("fault", [ModelError("down"), one_too_few, one_dimension_short, not_a_number, all_zero], ids=str)
+@pytest.mark.parametrize("fault", FAULTS, ids=["error", *(fault.__name__ for fault in FAULTS[1:])])
 def test_while_the_embedder_answers_nobody_events_wait_and_none_is_deferred(
     opened: Callable[..., Memory], fault: object
 ) -> None:
@@ -254,11 +257,12 @@ def test_the_error_that_is_kept_does_not_quote_the_event(opened: Callable[..., M
 
 
 def test_the_order_of_components_does_not_matter_for_who_fails(opened: Callable[..., Memory]) -> None:
-    for components in ((Notes("weak", trouble=Trouble()), Notes("strong")), (Notes("strong"), Notes("weak", trouble=Trouble()))):
+    for components in (
+        (Notes("weak", trouble=Trouble()), Notes("strong")),
+        (Notes("strong"), Notes("weak", trouble=Trouble())),
+    ):
         memory = opened(*components)
         memory.add(SAID)
         memory.sync()
         assert rows(memory, "strong") == SAID
         assert len(rows(memory, "weak")) == 4
-
-

@@ -63,7 +63,9 @@ def said(events: Sequence[Event]) -> list[str]:
 letters = st.characters(exclude_categories=["Cs", "Cc"])
 short = st.text(letters, min_size=1, max_size=40).filter(str.strip)
 words = st.lists(st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyzäé日本😀"), min_size=3, max_size=9), min_size=1)
-long = words.map(lambda some: " ".join(f"{word}{n}." if n % 7 == 0 else f"{word}{n}" for n in range(900) for word in some[:2]))
+long = words.map(
+    lambda some: " ".join(f"{word}{n}." if n % 7 == 0 else f"{word}{n}" for n in range(900) for word in some[:2])
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,9 @@ def test_no_byte_of_what_was_forgotten_is_left_in_any_file(story: list[Round], e
                         what,
                         namespace=SPACES[n % 3],
                         kind="document" if one.documents else "turn",
-                        metadata={"caption": one.captions[n % len(one.captions)], "more": {"n": [what[:30]]}} if n % 2 else {},
+                        metadata={"caption": one.captions[n % len(one.captions)], "more": {"n": [what[:30]]}}
+                        if n % 2
+                        else {},
                     )
                 memory.sync()
                 there = [event for space in SPACES for event in memory.history(namespace=space)]
@@ -222,7 +226,9 @@ def somebody_reads(path: Path) -> Iterator[None]:
             reader.stdin.close()
 
 
-def test_a_log_that_another_process_keeps_in_use_is_told_and_emptied_later(path: Path, tmp_path: Path) -> None:
+def test_a_log_that_another_process_keeps_in_use_is_told_and_emptied_later(
+    path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     log = path.with_name("memory.db-wal")
     kept = ["We had cake on Sunday, with everybody.", "It rained on Monday, and so we stayed."]
     with memkit.open(path) as memory:
@@ -234,8 +240,7 @@ def test_a_log_that_another_process_keeps_in_use_is_told_and_emptied_later(path:
             assert str(log) in {trace.place for trace in result.traces or ()}
             brief = memory.forget(session="brief", verify=True)  # too short to be searched for: told all the same
             assert [trace.place for trace in brief.traces or ()] == [str(log)]
-            crashed = tmp_path / "crashed"
-            crashed.mkdir()
+            crashed = tmp_path_factory.mktemp("crashed")
             subprocess.check_call(["cp", str(path), str(log), str(crashed)])  # the disk if all processes died now
         assert memory.forget(session="other", verify=True).proven
     assert left(path, [SECRET], kept) == []
@@ -249,8 +254,16 @@ def test_a_row_that_was_left_is_found_on_both_databases(tmp_path: Path, fresh_po
         with memkit.open(where) as memory, closing(SqlStore(where)) as other:
             event = memory.history(ids=memory.add(SECRET, metadata={"caption": 'a "big"\nred cake, à la carte'}).ids)[0]
             row = {
-                **{"namespace": "another", "component": "leak", "kind": "turn", "at": 0, "recorded": 0, "embed": False},
-                **{"terms": b"\1", "position": 1, "start": 0, "weight": 1.0},
+                "namespace": "another",
+                "component": "leak",
+                "kind": "turn",
+                "at": 0,
+                "recorded": 0,
+                "embed": False,
+                "terms": b"\1",
+                "position": 1,
+                "start": 0,
+                "weight": 1.0,
             }
             with other.database.write() as connection:
                 connection.execute(insert(records).values(**row, text="nothing", metadata={"was": [event.metadata]}))
@@ -298,7 +311,9 @@ def test_verifying_does_not_take_the_database_from_under_this_process(tmp_path: 
     with memkit.open(path) as memory, memkit.open(path) as second:
         memory.add(["first", SECRET])
         for one in (memory, second):
-            one.forget(since="2000-01-01", ids=[event.id for event in one.history() if event.text == SECRET], verify=True)
+            one.forget(
+                since="2000-01-01", ids=[event.id for event in one.history() if event.text == SECRET], verify=True
+            )
         second.close()
         said = ["first"]
         for n in range(3):
@@ -321,7 +336,9 @@ def test_verifying_does_not_take_the_database_from_under_this_process(tmp_path: 
     data=st.data(),
 )
 @settings(max_examples=100, deadline=None)
-def test_any_31_bytes_of_a_text_are_found_at_any_place(secret: str, noise: bytes, start: int, data: st.DataObject) -> None:
+def test_any_31_bytes_of_a_text_are_found_at_any_place(
+    secret: str, noise: bytes, start: int, data: st.DataObject
+) -> None:
     raw = secret.encode()
     length = min(31, len(raw))
     begin = data.draw(st.integers(0, len(raw) - length))

@@ -31,8 +31,29 @@ from memkit.testing.contracts.samples import an_event, fresh_namespace, some_eve
 from memkit.values import Cue, Event, Hit
 from memkit_stores import SqlStore
 
-QUESTIONS = ("Lisbon", "Where does Ana live?", "the dog and the 日本語", "8 May 2024", "no such thing was ever said zzz")
-ODD = ('"', "*", "AND OR NOT", "NEAR(a b)", "a:b", "' OR 1=1 --", "(((", "\\", "%_", "😀", "e\u0301", "\n", "?" * 500, "é" * 3000)
+QUESTIONS = (
+    "Lisbon",
+    "Where does Ana live?",
+    "the dog and the 日本語",
+    "8 May 2024",
+    "no such thing was ever said zzz",
+)
+ODD = (
+    '"',
+    "*",
+    "AND OR NOT",
+    "NEAR(a b)",
+    "a:b",
+    "' OR 1=1 --",
+    "(((",
+    "\\",
+    "%_",
+    "😀",
+    "e\u0301",
+    "\n",
+    "?" * 500,
+    "é" * 3000,
+)
 
 
 class ComponentContract(Contract):
@@ -125,7 +146,14 @@ class ComponentContract(Contract):
     @law()
     @given(events=some_events(), data=st.data(), k=st.integers(1, 4), neighbours=st.integers(0, 2), question=texts)
     def test_hits_are_rows_that_the_filter_admits_best_first(
-        self, engine: Engine, component: Component, events: list[Event], data: st.DataObject, k: int, neighbours: int, question: str
+        self,
+        engine: Engine,
+        component: Component,
+        events: list[Event],
+        data: st.DataObject,
+        k: int,
+        neighbours: int,
+        question: str,
     ) -> None:
         engine.store.journal.append([event if event.text.strip() else replace(event, text="x") for event in events])
         where = data.draw(some_filters(events))

@@ -49,9 +49,7 @@ def cursor(store: Store, namespace: str, component: str = "c") -> int:
 
 
 def failure(event: Event, *, component: str = "c", error: str = "ValueError: no") -> Deferred:
-    return Deferred(
-        namespace=event.namespace, component=component, event=event.id, error=error, attempts=3, at=START
-    )
+    return Deferred(namespace=event.namespace, component=component, event=event.id, error=error, attempts=3, at=START)
 
 
 class DerivedLaws(OfStore):

@@ -43,7 +43,9 @@ class DurabilityLaws(OfStore):
             (event,) = added(writer, f"{n}", namespace=namespace)
             assert reader.journal.read(where, after=since) == [event]
             assert reader.derived.progress(where, ["c"])[namespace].head == event.position
-            assert writer.derived.commit(namespace, "c", a_draft(a_record(event)), None, since=since, upto=event.position)
+            assert writer.derived.commit(
+                namespace, "c", a_draft(a_record(event)), None, since=since, upto=event.position
+            )
             since = event.position
             assert len(rows(reader, namespace)) == n + 1
         another.upkeep.forget(where, verify=False)

@@ -74,7 +74,9 @@ class JournalLaws(OfStore):
 
     def test_a_key_that_comes_twice_in_a_batch_is_stored_once(self, store: Store) -> None:
         namespace = fresh_namespace()
-        first, again, other = (an_event(t, namespace=namespace, key=key) for t, key in (("1", "k"), ("2", "k"), ("3", "l")))
+        first, again, other = (
+            an_event(t, namespace=namespace, key=key) for t, key in (("1", "k"), ("2", "k"), ("3", "l"))
+        )
         receipt = store.journal.append([first, again, other, first])
         assert receipt.ids == (first.id, first.id, other.id, first.id)
         assert receipt.added == 2
@@ -132,8 +134,9 @@ class JournalLaws(OfStore):
 
         def add(journal: Journal) -> Callable[[], None]:
             def work() -> None:
-                for n in range(10):
-                    added.append(journal.append([an_event(f"{n}", namespace=namespace, key=f"k{n}")]).added)
+                added.extend(
+                    journal.append([an_event(f"{n}", namespace=namespace, key=f"k{n}")]).added for n in range(10)
+                )
 
             return work
 

@@ -29,7 +29,9 @@ class Contract:
     def test_no_law_was_replaced(self) -> None:
         mine = type(self)
         replaced = [
-            name for name, law in laws(mine).items() if (now := getattr(mine, name, None)) is not law and not _excused(now)
+            name
+            for name, law in laws(mine).items()
+            if (now := getattr(mine, name, None)) is not law and not _excused(now)
         ]
         assert replaced == [], f"laws may be marked xfail with a reason, not replaced: {replaced}"
 

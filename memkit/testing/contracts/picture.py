@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,7 @@ def expected(rows: Sequence[Record]) -> list[Picture]:
         strands.setdefault((row.namespace, name), []).append(place)
     before, after = {}, {}
     for strand in strands.values():
-        for one, other in zip(strand, strand[1:], strict=False):
+        for one, other in pairwise(strand):
             before[other], after[one] = one, other
     return [
         Picture(

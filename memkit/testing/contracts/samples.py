@@ -46,7 +46,17 @@ def fresh_namespace() -> str:
 
 def around(base: str) -> tuple[str, ...]:
     """A namespace, some below it, and some that only look so."""
-    return (base, f"{base}/a", f"{base}/a/b", f"{base}/A", f"{base}/a%", f"{base}/日本", f"{base}a", f"{base}_", f"{base}x/{base}")
+    return (
+        base,
+        f"{base}/a",
+        f"{base}/a/b",
+        f"{base}/A",
+        f"{base}/a%",
+        f"{base}/日本",
+        f"{base}a",
+        f"{base}_",
+        f"{base}x/{base}",
+    )
 
 
 def an_event(text: str = "hello", *, namespace: str, minute: int = 0, **fields: object) -> Event:

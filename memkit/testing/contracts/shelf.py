@@ -38,7 +38,7 @@ class NearestLaws(OfStore):
         admitted = present if mask is None else present & mask
         products = vectors @ question
         found, scores = shelf.nearest(question, k, mask)
-        assert (found.dtype, scores.dtype) == (np.int64, np.float32)
+        assert [found.dtype, scores.dtype] == [np.dtype(np.int64), np.dtype(np.float32)]
         assert len(set(found.tolist())) == len(found)
         assert admitted[found].all()
         assert scores.tolist() == products[found].tolist()
@@ -102,7 +102,8 @@ class ColumnLaws(OfStore):
         assert [rows.tolist() for rows in shelf.postings("alpha beta gamma").rows] == [[0], [1], [2]]
 
     @pytest.mark.parametrize(
-        "query", ['"', "alpha AND", "alpha*", "NEAR(alpha beta)", "' OR 1=1 --", "alpha:beta", "(", "&|!", "", "\\", "%"]
+        "query",
+        ['"', "alpha AND", "alpha*", "NEAR(alpha beta)", "' OR 1=1 --", "alpha:beta", "(", "&|!", "", "\\", "%"],
     )
     def test_a_query_is_text_without_syntax(self, store: Store, query: str) -> None:
         shelf = _filled(store, ["alpha beta", "gamma"])
@@ -112,7 +113,15 @@ class ColumnLaws(OfStore):
     def test_rows_follow_the_journal_and_strands_link_them(self, store: Store) -> None:
         """Sessions and documents are strands; turns without a session follow each other in one with a negative code."""
         namespace = fresh_namespace()
-        kinds = [("turn", "s"), ("turn", None), ("document", None), ("turn", "t"), ("turn", "s"), ("turn", None), ("document", None)]
+        kinds = [
+            ("turn", "s"),
+            ("turn", None),
+            ("document", None),
+            ("turn", "t"),
+            ("turn", "s"),
+            ("turn", None),
+            ("document", None),
+        ]
         events = [
             added(store, f"{n}", namespace=namespace, kind=kind, session=session)[0]
             for n, (kind, session) in enumerate(kinds)

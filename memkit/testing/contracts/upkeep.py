@@ -22,6 +22,26 @@ from memkit.testing.contracts.samples import (
 from memkit.values import Record, Where
 
 
+@dataclass(frozen=True, slots=True)
+class Lineages:
+    """Rows by the numbers of their sources, what was absorbed, and what is forgotten."""
+
+    size: int
+    absorbed: int
+    rows: list[tuple[int, ...]]
+    gone: frozenset[int]
+
+
+@st.composite
+def lineages(draw: st.DrawFn) -> Lineages:
+    """Each row is made of up to three of the events absorbed so far."""
+    size = draw(st.integers(1, 7))
+    absorbed = draw(st.integers(0, size))
+    sources = st.lists(st.integers(0, absorbed - 1), min_size=1, max_size=3, unique=True).map(tuple)
+    made = draw(st.lists(sources, max_size=6, unique=True)) if absorbed else []
+    return Lineages(size, absorbed, made, draw(st.frozensets(st.integers(0, size - 1), min_size=1, max_size=2)))
+
+
 class ForgettingLaws(OfStore):
     """What depends on a forgotten event goes; what else it depended on is absorbed again."""
 
@@ -65,7 +85,7 @@ class ForgettingLaws(OfStore):
         assert len(rows(store, namespace)) == 1
 
     @law(40)
-    @given(case=st.deferred(lambda: lineages()))
+    @given(case=lineages())
     def test_rows_with_other_sources_are_absorbed_again(self, store: Store, case: Lineages) -> None:
         """After forgetting, no row depends on a forgotten event, none on one behind its component's cursor, and
         every event that lost a row lies behind the cursor. Other components are left alone."""
@@ -177,7 +197,9 @@ class QueueLaws(OfStore):
         store.spaces.use(SPACE, whole=False)
         events = added(store, "1", "2", "3", namespace=base) + added(store, "4", namespace=f"{base}/a")
         added(store, "5", namespace=other)
-        draft = a_draft(a_record(events[0], vector=a_vector(1, 0, 0, 0)), a_record(events[0]), a_record(events[0], embed=False))
+        draft = a_draft(
+            a_record(events[0], vector=a_vector(1, 0, 0, 0)), a_record(events[0]), a_record(events[0], embed=False)
+        )
         store.derived.commit(base, "c", draft, SPACE, since=0, upto=events[1].position, failed=[failure(events[1])])
         inside = store.upkeep.stats(Where(namespace=base, below=True), ["c", "d"])
         assert (inside.namespaces, inside.events) == (2, 4)
@@ -191,27 +213,5 @@ class QueueLaws(OfStore):
         assert every.bytes > 0
 
 
-@dataclass(frozen=True, slots=True)
-class Lineages:
-    """Rows by the numbers of their sources, what was absorbed, and what is forgotten."""
-
-    size: int
-    absorbed: int
-    rows: list[tuple[int, ...]]
-    gone: frozenset[int]
-
-
-@st.composite
-def lineages(draw: st.DrawFn) -> Lineages:
-    """Each row is made of up to three of the events absorbed so far."""
-    size = draw(st.integers(1, 7))
-    absorbed = draw(st.integers(0, size))
-    sources = st.lists(st.integers(0, absorbed - 1), min_size=1, max_size=3, unique=True).map(tuple)
-    made = draw(st.lists(sources, max_size=6, unique=True)) if absorbed else []
-    return Lineages(size, absorbed, made, draw(st.frozensets(st.integers(0, size - 1), min_size=1, max_size=2)))
-
-
 def _events(row: Record) -> set[str]:
     return {source.event for source in row.sources}
-
-
