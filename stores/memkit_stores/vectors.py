@@ -176,6 +176,8 @@ class Vectors:
     def _forget_file(self, path: Path) -> None:
         try:
             path.unlink(missing_ok=True)
+        except NotADirectoryError:
+            return  # where the folder should be is a file: nothing was ever kept there
         except OSError as error:
             raise StoreError(f"cannot delete the index {path}, which knows what is to be forgotten: {error}") from error
         self._saved = None

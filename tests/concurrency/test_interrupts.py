@@ -80,7 +80,7 @@ def test_a_verb_interrupted_after_a_statement_happened_whole_or_not_at_all(
             else:
                 assert held(memory) == after
                 break
-    assert interruptions > 1
+    assert interruptions
 
 
 class Halting:

@@ -54,7 +54,7 @@ def use(where: str, folder: Path, *, processes: int, threads: int, acts: int) ->
 
 
 def test_threads_of_several_processes_lose_nothing(where: str, tmp_path: Path) -> None:
-    told = use(where, tmp_path, processes=4, threads=8, acts=12)
+    told = use(where, tmp_path, processes=4, threads=8, acts=8)
     assert len(told.acknowledged) > 200
     assert wrong(where, told) == []
 
