@@ -8,6 +8,7 @@ ARGS ?=
 BIN := .venv/bin
 PIP_INSTALL := pip install --quiet --constraint constraints.txt
 PYTEST_ARGS := --numprocesses $(WORKERS) --dist loadfile --timeout 300 $(ARGS)
+LIGHT := README.md docs tests/packaging tests/cli tests/context tests/components tests/examples tests/memory
 DOCUMENTS := $(wildcard README.md docs tests/docs)
 
 .DEFAULT_GOAL := help
@@ -24,8 +25,8 @@ test: test-light test-full ## run all tests, without the extras and then with th
 test-full: .venv/.installed-test ## run all tests with every extra; nothing may be missing
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --require-extras
 
-test-light: .venv-light/.installed ## run the tests without any extra, in a second environment
-	.venv-light/bin/python -m pytest $(PYTEST_ARGS) -m "not slow"
+test-light: .venv-light/.installed ## run what every user meets without any extra, in a second environment
+	.venv-light/bin/python -m pytest $(PYTEST_ARGS) -m "not slow" $(LIGHT)
 
 check: .venv/.installed-dev ## check format, lint, types and the direction of imports
 	$(BIN)/ruff format --check

@@ -7,14 +7,12 @@ never wait. PostgreSQL writers wait for each other only within a namespace (`hol
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from memkit.errors import ClosedError, StoreError
-from memkit_stores import descriptors, migrations
+from memkit_stores import descriptors, exact, migrations
 from memkit_stores.failures import BUSY_SECONDS, translated
 
 Durability = Literal["disk", "process"]
@@ -72,7 +70,7 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A connection for reading; on SQLite all of its reads see one moment."""
         if self.dialect == "postgresql":
-            with self._pooled(self.engine.connect()) as connection:
+            with self._pooled(self.engine.connect) as connection:
                 yield connection
             return
         with self._turn(self.in_memory), translated(self.name):
@@ -94,7 +92,7 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A connection for writing: everything is committed when the block ends, or nothing if it raises."""
         if self.dialect == "postgresql":
-            with self._pooled(self.engine.begin()) as connection:
+            with self._pooled(self.engine.begin) as connection:
                 yield connection
             return
         with self._turn(True), translated(self.name):
@@ -124,10 +122,10 @@ class Database:
             yield connection
 
     @contextmanager
-    def _pooled(self, taken: AbstractContextManager[Connection]) -> Iterator[Connection]:
+    def _pooled(self, take: Callable[[], AbstractContextManager[Connection]]) -> Iterator[Connection]:
         """A connection of PostgreSQL's pool, which it goes back to."""
         try:
-            with self._turn(False), translated(self.name), taken as connection:
+            with self._turn(False), translated(self.name), take() as connection:
                 yield connection
         finally:
             if self._closed:
@@ -210,7 +208,8 @@ class Database:
             return create_engine(
                 self.url,
                 connect_args={"options": options},
-                json_deserializer=partial(json.loads, parse_int=_number),
+                json_serializer=exact.dumps,
+                json_deserializer=exact.loads,
                 pool_size=8,
                 max_overflow=24,
             )
@@ -274,12 +273,6 @@ def _url(where: str) -> URL:
     if url.get_backend_name() not in ("sqlite", "postgresql"):
         raise StoreError(f"{url.drivername!r} is not supported; use a path, sqlite:/// or postgresql://")
     return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
-
-
-def _number(digits: str) -> int | float:
-    """PostgreSQL writes 1e300 as a one and 300 zeros; no integer that was stored has more than 64 bits."""
-    number = int(digits)
-    return number if -(2**63) <= number < 2**63 else float(digits)
 
 
 def _use_wal(connection: Connection) -> None:

@@ -13,7 +13,12 @@ from memkit.errors import StoreError
 
 BUSY_SECONDS = 30  # how long a writer waits for another process before StoreError
 
+_LOST = "the connection was lost, and with it the word whether this call was stored; repeat it, with a key= if it adds"
+
 _ADVICE = (
+    ("terminating connection", _LOST),
+    ("server closed the connection", _LOST),
+    ("connection is lost", _LOST),
     ("readonly", "it or its folder is read-only; memkit needs to write to both"),
     ("unable to open", "check that the folder exists and may be written to"),
     ("disk is full", "the disk is full; nothing of this call was stored: free some space and repeat it"),

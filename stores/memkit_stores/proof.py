@@ -23,7 +23,7 @@ from memkit_stores.database import Database
 from memkit_stores.erasure import Pieces
 from memkit_stores.journal import CHUNK
 from memkit_stores.pgvectors import left_over, near, present
-from memkit_stores.tables import events, lineage, meta, metadata, records
+from memkit_stores.tables import deferred, events, lineage, meta, metadata, records, vectors
 
 DEBT = "erasure unfinished"  # in `meta` from a forget until the log that may still hold its text is emptied
 PATIENCE = 5.0  # seconds to wait for readers in other processes to let go of the log
@@ -140,18 +140,34 @@ def _in_tables(connection: Connection, pieces: Pieces) -> tuple[list[Trace], lis
             data = b"\n".join(_searchable(value) for value in row)
             if any(True for _ in pieces.found(data)):
                 traces.append(Trace(place=f"table {table.name}", detail=f"row {row[0]}"))
-    # whatever the length of the text: no derived row is left without its events
     searched.append("lineage")
-    orphans = select(lineage.c.record).where(~exists().where(events.c.position == lineage.c.event))
-    unsourced = select(records.c.id).where(~exists().where(lineage.c.record == records.c.id))
-    traces += [
-        Trace(place="table records", detail=f"row {id} depends on an event that is gone")
-        for id in connection.execute(orphans.union(unsourced)).scalars()
-    ]
+    traces += _orphans(connection)
     if present(connection):  # whether or not it is in use here
         searched.append("table near")
         traces += left_over(connection)
     return traces, searched
+
+
+def _orphans(connection: Connection) -> Iterator[Trace]:
+    """Whatever the length of the text: nothing derived is left without what it was derived from."""
+    e, n, r = events.c, lineage.c, records.c
+    for table, left, why in (
+        (records, select(n.record).where(~exists().where(e.position == n.event)), "depends on an event that is gone"),
+        (records, select(r.id).where(~exists().where(n.record == r.id)), "depends on no event"),
+        (lineage, select(n.record).where(~exists().where(r.id == n.record)), "is of a row that is gone"),
+        (
+            vectors,
+            select(vectors.c.record).where(~exists().where(r.id == vectors.c.record)),
+            "is of a row that is gone",
+        ),
+        (
+            deferred,
+            select(deferred.c.event).where(~exists().where(e.position == deferred.c.event)),
+            "waits, but is gone",
+        ),
+    ):
+        for id in connection.execute(left).scalars():
+            yield Trace(place=f"table {table.name}", detail=f"row {id} {why}")
 
 
 def _searchable(value: object) -> bytes:

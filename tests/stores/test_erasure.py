@@ -88,7 +88,7 @@ rounds = st.builds(
 
 
 @given(story=st.lists(rounds, min_size=1, max_size=3), embedded=st.booleans())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_no_byte_of_what_was_forgotten_is_left_in_any_file(story: list[Round], embedded: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "memory.db"

@@ -55,7 +55,7 @@ def test_any_time_is_compared_to_the_microsecond(
 
 numbers = st.one_of(
     st.integers(-(2**63), 2**63 - 1),
-    st.floats(-(2.0**53), 2.0**53),
+    st.floats(allow_nan=False, allow_infinity=False),
     st.sampled_from([0, -0.0, 1, 1.0, True, False, 2**53, 2**53 + 1, 2.0**53, 1e-300, 5e-324, 0.1, 0.1 + 0.2]),
 )
 
@@ -68,7 +68,7 @@ def test_numbers_are_equal_as_python_has_it_but_for_booleans(
     namespace = fresh_namespace()
     events = [an_event(namespace=namespace, metadata={"n": value}) for value in stored]
     store.journal.append(events)
-    for value in (*asked, *stored, *map(float, stored[:2]), *(int(one) for one in stored[:2])):
+    for value in (*asked, *stored, *map(float, stored[:2]), *(int(one) for one in stored[:2] if abs(one) < 2**63)):
         where = Where(namespace=namespace, metadata={"n": value})
         assert found(store, where) == [event.id for event in events if where.admits(event)], value
 
@@ -76,20 +76,11 @@ def test_numbers_are_equal_as_python_has_it_but_for_booleans(
 @given(stored=st.floats(allow_nan=False, allow_infinity=False))
 @wide
 def test_any_float_is_found_by_itself_and_read_back(store: SqlStore, stored: float) -> None:
-    if store.database.dialect == "postgresql" and abs(stored) >= 2**53:
-        stored %= 2**53  # see the next test
     namespace = fresh_namespace()
     event = an_event(namespace=namespace, metadata={"n": stored})
     store.journal.append([event])
     assert found(store, Where(namespace=namespace, metadata={"n": stored})) == [event.id]
     assert store.journal.read(Where(namespace=namespace))[0].metadata == {"n": stored}
-
-
-@pytest.mark.xfail(reason="jsonb keeps the shortest digits of a float, and from 2**53 on those are another number")
-def test_a_large_float_is_read_back_exactly_from_postgresql(fresh_postgres_url: str) -> None:
-    with closing(SqlStore(fresh_postgres_url)) as store:
-        store.journal.append([an_event(namespace="n", metadata={"n": -5.191520690696851e16})])
-        assert store.journal.read(Where(namespace="n"))[0].metadata == {"n": -5.191520690696851e16}
 
 
 @pytest.mark.parametrize("stored", [[1], ["a"], [None], {"a": 1}, [], {}, [[1]], ["k"]], ids=str)

@@ -122,7 +122,7 @@ class ComponentContract(Contract):
         _in_parts(memory[parts], renewed(events, parts), data)
         assert alike(engine, component.name, parts, events) == alike(engine, component.name, whole, events)
 
-    @law(40)
+    @law(25)
     @given(events=conversations(), data=st.data())
     def test_forgetting_leaves_what_would_have_been_there(
         self, memory: Memory, engine: Engine, component: Component, events: list[Event], data: st.DataObject

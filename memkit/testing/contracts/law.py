@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from memkit.ports import Store
 
 
-def law(examples: int = 25) -> settings:
+def law(examples: int = 20) -> settings:
     """Settings of a property. Its examples share one store, and keep apart by namespaces."""
     return settings(
         max_examples=examples,
