@@ -31,6 +31,7 @@ class Blocking:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._closed = False
 
     def run(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -66,13 +67,16 @@ class Blocking:
         if loop is not None:
             asyncio.run_coroutine_threadsafe(_end(farewell), loop).result()
             loop.call_soon_threadsafe(loop.stop)
+            if self._thread is not None and self._thread is not threading.current_thread():
+                self._thread.join()
 
     def _running(self) -> asyncio.AbstractEventLoop:
         if self._closed:
             raise ClosedError("the memory is closed; open it again to use it")
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-            threading.Thread(target=_serve, args=(self._loop,), name="memkit", daemon=True).start()
+            self._thread = threading.Thread(target=_serve, args=(self._loop,), name="memkit", daemon=True)
+            self._thread.start()
         return self._loop
 
 

@@ -186,6 +186,8 @@ class Engine:
     async def _draft(self, namespace: str, component: Component, events: Sequence[Event]) -> Draft:
         """What the component makes of the events, checked, with vectors."""
         draft = await component.absorb(events, self._view(component.name, Where(namespace=namespace)))
+        if not isinstance(draft, Draft):
+            raise AbsorbError(f"component {component.name} returned a {type(draft).__name__}; absorb returns a Draft")
         lengths = {event.id: len(event.text) for event in events}
         for record in draft.records:
             _check(record, namespace, component.name)

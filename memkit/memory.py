@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from types import TracebackType
@@ -88,18 +89,7 @@ class Memory:
             raise TypeError(f"cannot add {kind_of(what)}; add a text, a message, a Document, or a list of these")
         if key is not None:
             raise ValueError("one key cannot stand for several events; give each message its own 'key'")
-        if isinstance(what, (list, tuple)):
-            return self._store(what, given)
-        items: Iterator[Addable] = iter(what)
-        ids: list[str] = []
-        known: set[str] = set()
-        fresh: set[str] = set()
-        while batch := list(islice(items, STREAM)):
-            receipt = self._store(batch, given, first=len(ids))
-            ids += receipt.ids
-            known |= receipt.known - fresh  # what this call added is not known, though it comes again
-            fresh |= set(receipt.ids) - known
-        return Receipt(ids=tuple(ids), known=frozenset(known))
+        return self._store(what, given) if isinstance(what, (list, tuple)) else self._stream(iter(what), given)
 
     def recall(
         self,
@@ -148,11 +138,18 @@ class Memory:
         return self._engine.store.journal.read(self._binding.where(scope), limit=last, newest=last is not None)
 
     def export(self, **scope: Unpack[Scope]) -> Iterator[str]:
-        """The events as lines of JSON, without loss: `add(memkit.read_export(lines))` brings them back."""
-        where, after = self._binding.where(scope), 0
-        while events := self._engine.store.journal.read(where, after=after, limit=STREAM):
-            yield from map(to_line, events)
-            after = events[-1].position
+        """The events as lines of JSON, without loss: `add(memkit.read_export(lines))` brings them back.
+
+        An unbound memory without `namespace=` exports every namespace.
+        """
+        journal, where = self._engine.store.journal, self._binding.where(scope)
+        everything = self._binding.namespace is None and "namespace" not in scope
+        for path in journal.namespaces() if everything else [where.namespace]:
+            after = 0
+            part = replace(where, namespace=path, below=where.below and not everything)
+            while events := journal.read(part, after=after, limit=STREAM):
+                yield from map(to_line, events)
+                after = events[-1].position
 
     def stats(self, **scope: Unpack[Scope]) -> Stats:
         """What is held in the namespace and below it; an unbound memory without `namespace=` tells of everything."""
@@ -162,6 +159,17 @@ class Memory:
         """Release files and connections, of every namespace. Afterwards the verbs raise ClosedError."""
         self._blocking.close(self._engine.aclose)
         self._engine.store.close()
+
+    def _stream(self, items: Iterator[Addable], given: Given) -> Receipt:
+        ids: list[str] = []
+        known: set[str] = set()
+        fresh: set[str] = set()
+        while batch := list(islice(items, STREAM)):
+            receipt = self._store(batch, given, first=len(ids))
+            ids += receipt.ids
+            known |= receipt.known - fresh  # what this call added is not known, though it comes again
+            fresh |= set(receipt.ids) - known
+        return Receipt(ids=tuple(ids), known=frozenset(known))
 
     def _store(self, items: Sequence[Addable], given: Given, *, first: int = 0) -> Receipt:
         events = list(to_events(items, given, first=first))

@@ -252,6 +252,10 @@ class Spaces(Protocol):
         """Put the space in use. With `whole`, raises SpaceError when rows still lack a vector in it."""
         ...
 
+    def holds(self, space: Space, /) -> bool:
+        """Whether there is any vector in the space."""
+        ...
+
     def missing(self, space: Space, limit: int, /, *, after: int = 0) -> list[tuple[int, str]]:
         """Ids and index texts of rows that want a vector and have none in the space, by id, with ids above `after`."""
         ...

@@ -36,8 +36,8 @@ def open_memory(
 
     `where`: the path of a SQLite file, ":memory:", or the URL of a PostgreSQL database. `components`: the ways of
     remembering (default: `Passages`). `embedder`: an Embedder, "openai:NAME", or the name or folder of a
-    sentence-transformers model; without one, recall is by words. A memory keeps to the embedder that it was first given:
-    `memkit reembed` changes it. `durability`: with "disk" what was added survives a power cut, with "process" the
+    sentence-transformers model; without one, recall is by words. A memory keeps to the embedder that its
+    first vectors were made with: `memkit reembed` changes it. `durability`: with "disk" what was added survives a power cut, with "process" the
     death of the process. `vectors`: with "pgvector", PostgreSQL searches the vectors and this process does not hold them;
     other processes may open the same database either way. Raises StoreError when the database cannot be opened or
     has no pgvector, SpaceError when the embedder is another one than the vectors were made with.
@@ -133,13 +133,15 @@ def _checked(embedder: Embedder | str) -> Checked:
 
 
 def _agree(store: SqlStore, embedder: Checked | None) -> None:
-    """Put the embedder's space in use if none is, or refuse another one."""
+    """Put the embedder's space in use, or refuse it when there are vectors of another one."""
     if embedder is None:
         return
     current = next((space for space, current in store.spaces.every() if current), None)
-    if current is None:
+    if current == embedder.space:
+        return
+    if current is None or not store.spaces.holds(current):
         store.spaces.use(embedder.space, whole=False)
-    elif current != embedder.space:
+    else:
         raise SpaceError(
             f"the vectors in {store.database.name} were made by {current.model} ({current.dimension} dimensions), and the "
             f"embedder given is {embedder.space.model} ({embedder.space.dimension}). Open it with the first, or run "

@@ -45,8 +45,10 @@ class Companion:
 
     def reply(self, text: str) -> str:
         """What the model says to the text. The text is remembered before the model is asked, the reply after."""
-        self._last = self._memory.recall(text, k=8, neighbours=1)
-        recent = [{"role": event.role or "user", "content": event.text} for event in self._memory.history(last=8)]
+        latest = self._memory.history(last=8)
+        recent = [{"role": event.role or "user", "content": event.text} for event in latest]
+        earlier = latest[0].at if len(latest) == 8 else None  # what is said again in `recent` need not be recalled
+        self._last = self._memory.recall(text, k=8, neighbours=1, until=earlier)
         session = date.today().isoformat()
         self._memory.add(text, role="user", author=self._user, session=session)
         remembered = list(self._last.messages(tokens=1_000))

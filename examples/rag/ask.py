@@ -59,7 +59,10 @@ def main() -> None:
     options.add_argument("--embedder")
     options.add_argument("--db", default="rag.db")
     given = options.parse_args()
-    with memkit.open(given.db, embedder=given.embedder) as memory:
+    if not given.folder.is_dir():
+        options.error(f"{given.folder} is not a folder")
+    with memkit.open(given.db, embedder=given.embedder) as opened:
+        memory = opened[f"folders/{given.folder.resolve().as_posix().strip('/')}"]  # one namespace for each folder
         print(f"{index(memory, given.folder)} files read")
         print(ask(memory, given.question))
 

@@ -96,7 +96,7 @@ def export(
 
     \b
     Examples:
-      memkit export > backup.jsonl
+      memkit export > backup.jsonl          (every namespace)
       memkit export --namespace acme --below --since 2024-01-01 --out acme.jsonl
     """
     with target.open() as memory:

@@ -93,6 +93,9 @@ class _Kept:
 def _fill(plan: Plan, left: int, form: Form[object], lines: dict[int, str]) -> tuple[list[_Kept], dict[int, str]]:
     """The groups that fit, best first, and why the others do not, by rank. A line that had to be cut is replaced."""
     costs = {mark: form.cost(plan.entries[mark], line) for mark, line in lines.items()}
+    budget = left + min(
+        0, form.fixed
+    )  # what a caller would call left: without the gap that the last line does not have
     kept: list[_Kept] = []
     dropped: dict[int, str] = {}
     seen: set[int] = set()
@@ -108,7 +111,9 @@ def _fill(plan: Plan, left: int, form: Form[object], lines: dict[int, str]) -> t
             costs[group.mark] = form.cost(plan.entries[group.mark], cut)
             brought = alone
         if brought is None:
-            dropped.update(dict.fromkeys(group.ranks, f"takes {costs[group.mark]} tokens, {max(left, 0)} are left"))
+            dropped.update(
+                dict.fromkeys(group.ranks, f"takes {costs[group.mark]} tokens, {max(min(left, budget), 0)} are left")
+            )
             continue
         kept.append(_Kept(group, brought, cut is not None))
         left -= sum(costs[mark] for mark in brought)

@@ -23,7 +23,9 @@ try:
     from transformers import PreTrainedTokenizerBase
     from transformers.utils import logging as transformers_logging
 except ImportError as error:
-    raise ImportError('local embedding models need the extra "local": pip install "agentic-memkit[local]"') from error
+    raise ImportError(
+        'local embedding models need the extra "local" of agentic-memkit (sentence-transformers, torch)'
+    ) from error
 
 # On a CPU the activations of a batch should fit its cache. Texts sorted by tokens, in batches of so many: MiniLM embeds
 # LoCoMo turns 1.17 times as fast as in batches of 32 sorted by characters (and 0.8 times as fast in batches of 64).

@@ -7,6 +7,7 @@ never wait. PostgreSQL writers wait for each other only within a namespace (`hol
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import sqlite3
 import threading
@@ -43,7 +44,9 @@ class Database:
         self.in_memory = self.dialect == "sqlite" and self.url.database in (None, "", ":memory:")
         in_file = self.dialect == "sqlite" and not self.in_memory
         self.path = Path(str(self.url.database)).absolute() if in_file else None
-        self.name = str(self.path or self.url.render_as_string(hide_password=True))  # for errors; has no password
+        self.name = str(
+            self.path or (":memory:" if self.in_memory else self.url.render_as_string(hide_password=True))
+        )  # for errors; has no password
         self._lock = threading.RLock()
         self._process = os.getpid()
         self._closed = False
@@ -205,6 +208,8 @@ class Database:
             options = f"-c search_path={migrations.SCHEMA},public"
             if durability == "process":
                 options += " -c synchronous_commit=off"
+            if importlib.util.find_spec("psycopg") is None:
+                raise ImportError('PostgreSQL needs the extra "postgres": psycopg and pgvector are not installed')
             return create_engine(
                 self.url,
                 connect_args={"options": options},

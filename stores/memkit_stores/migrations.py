@@ -52,6 +52,7 @@ def refuse_foreign(path: Path) -> None:
 
 
 def _refuse_others(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("BEGIN")  # one moment for both: another process may be making the tables just now
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     if application != APPLICATION_ID and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise StoreError(f"{path} is a SQLite file of another program; it was not changed. Choose another path")

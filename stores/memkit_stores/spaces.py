@@ -47,6 +47,13 @@ class SqlSpaces:
             connection.execute(update(spaces).values(current=spaces.c.id == wanted))
             _rewrite_all(connection)
 
+    def holds(self, space: Space, /) -> bool:
+        """See `memkit.ports.Spaces.holds`."""
+        mine = and_(*(spaces.c[name] == getattr(space, name) for name in _FIELDS))
+        query = select(vectors.c.record).join(spaces, spaces.c.id == vectors.c.space).where(mine).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(query).first() is not None
+
     def missing(self, space: Space, limit: int, /, *, after: int = 0) -> list[tuple[int, str]]:
         """See `memkit.ports.Spaces.missing`."""
         with self._database.write() as connection:

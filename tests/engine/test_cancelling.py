@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -76,11 +77,14 @@ def test_a_cancelled_add_stores_everything_or_nothing(tmp_path: Path, seed: int)
     where, chance = str(tmp_path / "memory.db"), random.Random(seed)
 
     async def scene() -> None:
+        threads = ThreadPoolExecutor()
+        asyncio.get_running_loop().set_default_executor(threads)
         async with opened(where) as memory:
             for n in range(20):
                 batch = [f"{n} {part}" for part in range(5)]
                 await cancelled(lambda batch=batch: memory.add(batch), chance.uniform(0, 0.003))  # type: ignore[misc]
-            await asyncio.sleep(0.05)  # what was handed to a thread is finished there
+            threads.shutdown(wait=True)  # what was handed to a thread ends there
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
             said = [event.text for event in await memory.history()]
             for n in range(20):
                 assert len([text for text in said if text.startswith(f"{n} ")]) in (0, 5)

@@ -129,6 +129,18 @@ def test_what_was_forgotten_without_proof_is_gone_from_the_log_and_from_every_ro
         assert left(path, [SECRET], ["We had cake."]) == []
 
 
+def test_of_a_namespace_that_was_forgotten_not_even_the_name_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "memory.db"
+    with memkit.open(path) as memory:
+        memory.add(["one", "two"], namespace="users/ana-maria")
+        memory.add("three", namespace="users/ben")
+        memory.sync()
+        memory.forget(namespace="users/ana-maria", verify=True)
+        with closing(sqlite3.connect(path)) as raw:
+            for table, column in (("cursors", "namespace"), ("namespaces", "path"), ("events", "namespace")):
+                assert raw.execute(f"SELECT DISTINCT {column} FROM {table}").fetchall() == [("users/ben",)]
+
+
 def test_what_others_said_too_is_no_trace(tmp_path: Path) -> None:
     with memkit.open(tmp_path / "memory.db") as memory:
         for who in ("ana", "ben"):
@@ -274,6 +286,23 @@ def test_a_row_that_was_left_is_found_on_both_databases(tmp_path: Path, fresh_po
                 connection.execute(text("DELETE FROM records"))
             memory.add(SECRET)
             assert memory.forget(everything=True, verify=True).proven
+
+
+@pytest.mark.parametrize("table", ["events", "records", "vectors", "lineage"])
+def test_what_was_left_without_its_origin_is_found_however_short_the_text(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "memory.db"
+    with memkit.open(path, embedder=HashEmbedder(8)) as memory:
+        memory.add("ok", session="brief")
+        memory.add("kept")
+        memory.sync()
+        with closing(sqlite3.connect(path)) as raw:  # all but one of its tables forget it
+            for other in {"events", "records", "vectors", "lineage"} - {table}:
+                column = {"events": "position", "records": "id", "vectors": "record", "lineage": "record"}[other]
+                raw.execute(f"DELETE FROM {other} WHERE {column} = 1")
+            raw.commit()
+        result = memory.forget(session="nothing that is there", verify=True)
+        assert result.proven == (table == "events")  # an event alone was not forgotten
+        assert result.proven or f"table {table}" in {trace.place for trace in result.traces or ()}
 
 
 def test_what_was_searched_is_named(path: Path, fresh_postgres_url: str) -> None:
