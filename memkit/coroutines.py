@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from memkit.context.recall import Recall
 from memkit.engine import Engine
 from memkit.intake import Addable
-from memkit.memory import Memory, recalled, synced
+from memkit.memory import Memory, recalled, replayed, synced
 from memkit.offload import offload
 from memkit.scope import Binding, Scope
 from memkit.values import Event, Forgotten, Metadata, Receipt, Stats
@@ -92,7 +92,7 @@ class AsyncMemory:
         where = self._binding.doomed(scope, everything=everything)
         result = await offload(self._engine.store.upkeep.forget, where, verify=verify)
         if result.replayed:
-            await self._engine.catch_up(where)
+            await replayed(self._engine, where)
         return result
 
     async def sync(self, *, retry: bool = False, **scope: Unpack[Scope]) -> Stats:

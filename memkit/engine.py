@@ -97,10 +97,13 @@ class Engine:
         if self.embedder is not None:
             await self.embedder.aclose()
 
-    async def embed_missing(self, embedder: Embedder, progress: Callable[[int], None] = lambda count: None) -> None:
-        """Give every row that wants a vector one in the embedder's space. Can be stopped and called again at any time."""
+    async def embed_missing(
+        self, embedder: Embedder, where: Where | None = None, progress: Callable[[int], None] = lambda count: None
+    ) -> None:
+        """Give every row in scope, or all, that wants a vector one in the embedder's space. Can be stopped and called
+        again at any time."""
         after = 0
-        while rows := await offload(self.store.spaces.missing, embedder.space, BATCH, after=after):
+        while rows := await offload(self.store.spaces.missing, embedder.space, BATCH, after=after, where=where):
             vectors = await embedder.embed([text for _, text in rows], query=False)
             await offload(
                 self.store.spaces.fill, embedder.space, dict(zip([id for id, _ in rows], vectors, strict=True))
@@ -127,12 +130,14 @@ class Engine:
                 events = await offload(self.store.journal.read, where, after=since, limit=BATCH)
                 if not events:
                     return
-                await self._absorb(namespace, component, events, since)
+                await self._absorb(namespace, component, events, since, self._pauses)
         finally:
             self._release(key, mine)
 
-    async def _absorb(self, namespace: str, component: Component, events: Sequence[Event], since: int) -> None:
-        """Absorb and commit these events together or, when that fails, one by one."""
+    async def _absorb(
+        self, namespace: str, component: Component, events: Sequence[Event], since: int, pauses: Sequence[float]
+    ) -> bool:
+        """Absorb and commit these events together or, when that fails, one by one. False when one was deferred."""
         try:
             draft = await self._draft(namespace, component, events)
             await self._commit(namespace, component, draft, since, events[-1].position)
@@ -140,11 +145,14 @@ class Engine:
             self._pass_on(e)
             await self._reach_embedder(e)
             if len(events) == 1:
-                await self._insist(namespace, component, events[0], since, e)
-                return
+                return await self._insist(namespace, component, events[0], since, e, pauses)
+            well = True
             for event in events:
-                await self._absorb(namespace, component, [event], since)
+                # after one was deferred the rest of the batch is not waited for: the component may fail on each of them
+                well &= await self._absorb(namespace, component, [event], since, pauses if well else ())
                 since = event.position
+            return well
+        return True
 
     async def _reach_embedder(self, error: Exception) -> None:
         """Raise ModelError when the embedder answers nobody: no event is to blame then, and all of them can wait."""
@@ -159,16 +167,24 @@ class Engine:
                     raise
                 await asyncio.sleep(seconds)
 
-    async def _insist(self, namespace: str, component: Component, event: Event, since: int, error: Exception) -> None:
-        """Try one event again after a while, and again; then put it on the deferred queue and go on behind it."""
+    async def _insist(
+        self,
+        namespace: str,
+        component: Component,
+        event: Event,
+        since: int,
+        error: Exception,
+        pauses: Sequence[float],
+    ) -> bool:
+        """Try one event again after each pause; then put it on the deferred queue and go on behind it. False then."""
         if not await self._there(event):
-            return  # it was forgotten meanwhile
-        for seconds in self._pauses:
+            return True  # it was forgotten meanwhile
+        for seconds in pauses:
             await asyncio.sleep(seconds)
             try:
                 draft = await self._draft(namespace, component, [event])
                 await self._commit(namespace, component, draft, since, event.position)
-                return
+                return True
             except Exception as e:  # noqa: BLE001  see `retry`
                 self._pass_on(e)
                 error = e
@@ -177,11 +193,12 @@ class Engine:
             component=component.name,
             event=event.id,
             error=_told(error),
-            attempts=1 + len(self._pauses),
+            attempts=1 + len(pauses),
             at=self.clock(),
         )
         if await self._there(event):
             await self._commit(namespace, component, Draft(), since, event.position, failed=[entry])
+        return False
 
     async def _draft(self, namespace: str, component: Component, events: Sequence[Event]) -> Draft:
         """What the component makes of the events, checked, with vectors."""

@@ -14,7 +14,7 @@ from typing import Protocol, TypeGuard, runtime_checkable
 from memkit.values import Document, Event, Json, Metadata, utc
 
 LONGEST = 64_000_000  # characters of one event: a library of a thousand books; beyond it something went wrong
-_LONGEST_NAME = 1_000  # characters of a session, author, role, kind or key
+_LONGEST_NAME = 1_000  # bytes of a namespace, session, author, role, kind, key or id: an index holds two of them
 _DEEPEST = 50  # dicts and lists of metadata within each other
 
 
@@ -103,8 +103,8 @@ def check(event: Event) -> None:
         value = getattr(event, name)
         if value is not None:
             check_text(value, name)
-            if not value or len(value) > _LONGEST_NAME:
-                raise ValueError(f"{name} has {len(value)} characters; it needs 1 to {_LONGEST_NAME}")
+            if not value or len(value.encode()) > _LONGEST_NAME:
+                raise ValueError(f"{name} has {len(value.encode())} bytes; it needs 1 to {_LONGEST_NAME}")
     check_namespace(event.namespace)
     for name, moment in (("at", event.at), ("recorded", event.recorded)):
         if not isinstance(moment, datetime):
@@ -119,8 +119,8 @@ def check_namespace(path: str) -> str:
     check_text(path, "namespace")
     if not path or path.startswith("/") or path.endswith("/") or "//" in path:
         raise ValueError(f"namespace {path!r} is not a path such as 'acme/ana': names between single slashes")
-    if len(path) > _LONGEST_NAME:
-        raise ValueError(f"the namespace has {len(path)} characters; at most {_LONGEST_NAME} are allowed")
+    if len(path.encode()) > _LONGEST_NAME:
+        raise ValueError(f"the namespace has {len(path.encode())} bytes; at most {_LONGEST_NAME} are allowed")
     if any(ord(letter) < 32 or ord(letter) == 127 for letter in path):
         raise ValueError(f"namespace {path!r} holds a control character")
     return path

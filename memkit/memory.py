@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from memkit.blocking import Blocking
 from memkit.context.recall import Recall
 from memkit.engine import Engine
+from memkit.errors import ModelError
 from memkit.intake import Addable, Given, is_one, kind_of, to_events, to_line, to_moment
 from memkit.offload import offload
 from memkit.scope import Binding, Scope, check_count
@@ -103,9 +105,9 @@ class Memory:
     ) -> Recall:
         """What the memory knows of `text`: at most `k` hits, best first. Everything added before the call is found.
 
-        Filters come before the limit. `neighbours` adds that many turns before and after each hit. Hits under
-        `floor` (0 to 1; default: the component's own) are left out, so a question about something never
-        mentioned comes back empty. `vector`, shape [dimension], stands in for embedding the text.
+        Filters come before the limit. `neighbours` adds that many turns before and after each hit. A question about something
+        never mentioned comes back empty: the component has a floor that its best hit must reach. With `floor` (0 to
+        1) every hit below it is left out instead. `vector`, shape [dimension], stands in for embedding the text.
         """
         cue = self._binding.cue(
             text, k=k, neighbours=neighbours, floor=floor, vector=vector, space=self._engine.space, scope=scope
@@ -122,7 +124,7 @@ class Memory:
         where = self._binding.doomed(scope, everything=everything)
         result = self._engine.store.upkeep.forget(where, verify=verify)
         if result.replayed:
-            self._blocking.run(lambda: self._engine.catch_up(where))
+            self._blocking.run(lambda: replayed(self._engine, where))
         return result
 
     def sync(self, *, retry: bool = False, **scope: Unpack[Scope]) -> Stats:
@@ -135,7 +137,8 @@ class Memory:
         """The raw events, in the order in which they were added; with `last`, only the last ones."""
         if last is not None:
             check_count("last", last, least=1)
-        return self._engine.store.journal.read(self._binding.where(scope), limit=last, newest=last is not None)
+        limit = None if last is None else min(last, 2**63 - 1)  # the largest that a database takes
+        return self._engine.store.journal.read(self._binding.where(scope), limit=limit, newest=last is not None)
 
     def export(self, **scope: Unpack[Scope]) -> Iterator[str]:
         """The events as lines of JSON, without loss: `add(memkit.read_export(lines))` brings them back.
@@ -195,6 +198,13 @@ async def recalled(engine: Engine, cue: Cue) -> Recall:
     )
 
 
+async def replayed(engine: Engine, where: Where) -> None:
+    """Absorb again what a forget put back. A model that does not answer must not hide that the forget is done: the
+    events stay pending, as `stats` shows, and the next recall absorbs them."""
+    with suppress(ModelError):
+        await engine.catch_up(where)
+
+
 async def synced(engine: Engine, where: Where | None, *, retry: bool) -> None:
     """Bring the scope, or everything, up to date."""
     paths = await offload(engine.store.journal.namespaces) if where is None else []
@@ -203,5 +213,5 @@ async def synced(engine: Engine, where: Where | None, *, retry: bool) -> None:
     if retry:
         await engine.retry(where)
     if engine.embedder is not None:
-        await engine.embed_missing(engine.embedder)
+        await engine.embed_missing(engine.embedder, where)
         await offload(engine.store.derived.settle, where, tuple(engine.components), engine.embedder.space)

@@ -256,8 +256,10 @@ class Spaces(Protocol):
         """Whether there is any vector in the space."""
         ...
 
-    def missing(self, space: Space, limit: int, /, *, after: int = 0) -> list[tuple[int, str]]:
-        """Ids and index texts of rows that want a vector and have none in the space, by id, with ids above `after`."""
+    def missing(
+        self, space: Space, limit: int, /, *, after: int = 0, where: Where | None = None
+    ) -> list[tuple[int, str]]:
+        """Ids and index texts of rows in scope that want a vector and have none in the space, by id, above `after`."""
         ...
 
     def count_missing(self, space: Space, /) -> int:

@@ -332,7 +332,8 @@ class Forgotten:
     because a row had other sources as well.
 
     `traces` is None when nothing was verified; an empty tuple says that every table, index and file was searched
-    (they are named in `searched`) and no byte of the forgotten texts was left.
+    (they are named in `searched`) and nothing was left of the texts, metadata, authors, sessions and keys that occurs
+    nowhere else. Of texts shorter than 8 bytes only the rows are searched.
     """
 
     events: int

@@ -35,12 +35,13 @@ def open_memory(
     """Open or create a memory. Works with no model, no key and no network.
 
     `where`: the path of a SQLite file, ":memory:", or the URL of a PostgreSQL database. `components`: the ways of
-    remembering (default: `Passages`). `embedder`: an Embedder, "openai:NAME", or the name or folder of a
-    sentence-transformers model; without one, recall is by words. A memory keeps to the embedder that its
-    first vectors were made with: `memkit reembed` changes it. `durability`: with "disk" what was added survives a power cut, with "process" the
-    death of the process. `vectors`: with "pgvector", PostgreSQL searches the vectors and this process does not hold them;
-    other processes may open the same database either way. Raises StoreError when the database cannot be opened or
-    has no pgvector, SpaceError when the embedder is another one than the vectors were made with.
+    remembering (default: `Passages`). `embedder`: an Embedder, "openai:NAME", or the name or folder of a sentence-
+    transformers model; without one, recall is by words. A memory keeps to the embedder that its first vectors were
+    made with: `memkit reembed` changes it. `durability`: with "disk" what was added survives a power cut, with
+    "process" the death of the process. `vectors`: with "pgvector", PostgreSQL searches the vectors and this process
+    does not hold them; other processes may open the same database either way. Raises StoreError when the database
+    cannot be opened or has no pgvector, SpaceError when the embedder is another one than the vectors were made
+    with.
     """
     return Memory(engine(where, components=components, embedder=embedder, durability=durability, vectors=vectors))
 
@@ -114,7 +115,7 @@ def reembed(
             done += rows
             progress(done, total)
 
-        blocking.run(lambda: maker.embed_missing(checked, count))
+        blocking.run(lambda: maker.embed_missing(checked, progress=count))
         store.spaces.use(checked.space, whole=True)
         for space in before if discard else ():
             store.spaces.discard(space)

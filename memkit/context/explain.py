@@ -70,6 +70,5 @@ def _value(value: float | str, *, whole: bool) -> str:
 def _took(seconds: Mapping[str, float]) -> str:
     if not seconds:
         return ""
-    total = seconds.get("total", sum(seconds.values()))
-    stages = ", ".join(f"{stage} {1000 * took:.1f}" for stage, took in seconds.items() if stage != "total")
-    return f" in {1000 * total:.1f} ms" + (f" ({stages})" if stages else "")
+    stages = ", ".join(f"{stage} {1000 * took:.1f}" for stage, took in seconds.items())
+    return f" in {1000 * sum(seconds.values()):.1f} ms ({stages})"

@@ -18,8 +18,7 @@ from memkit.values import Cue, Hit
 class Recall(Sequence[Hit]):
     """The hits, best first, as a sequence: it has a length, an order and is true if there is one.
 
-    `cue` is what was asked, with the defaults filled in. `seconds` tells how long each stage took, by name; a stage
-    "total" is the whole.
+    `cue` is what was asked. `seconds` tells how long each stage took, by name.
     """
 
     hits: tuple[Hit, ...]

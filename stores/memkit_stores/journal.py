@@ -52,14 +52,14 @@ class SqlJournal:
         fresh, stored = [], []
         for event in batch:
             name = (event.namespace, event.key)
-            if event.id in by_id:
+            if (event.namespace, event.id) in by_id:
                 stored.append(event.id)
             elif event.key is not None and name in by_key:
                 stored.append(by_key[name])
             else:
                 fresh.append(event)
                 stored.append(event.id)
-                by_id.add(event.id)
+                by_id.add((event.namespace, event.id))
                 by_key[name] = event.id
         return fresh, tuple(stored)
 
@@ -79,8 +79,11 @@ class SqlJournal:
         return sorted(path for path in found if scope is None or scope.covers(path))
 
 
-def _known(connection: Connection, batch: Sequence[Event]) -> tuple[set[str], dict[tuple[str, str | None], str]]:
-    ids: set[str] = set()
+def _known(
+    connection: Connection, batch: Sequence[Event]
+) -> tuple[set[tuple[str, str]], dict[tuple[str, str | None], str]]:
+    """The (namespace, id) and the (namespace, key) of the batch that are there, the latter with their ids."""
+    ids: set[tuple[str, str]] = set()
     keys: dict[tuple[str, str | None], str] = {}
     for start in range(0, len(batch), CHUNK):
         part = batch[start : start + CHUNK]
@@ -91,7 +94,7 @@ def _known(connection: Connection, batch: Sequence[Event]) -> tuple[set[str], di
                 asked.append(and_(events.c.namespace == namespace, events.c.key.in_(named)))
         query = select(events.c.id, events.c.namespace, events.c.key).where(or_(*asked))
         for id, namespace, key in connection.execute(query):
-            ids.add(id)
+            ids.add((namespace, id))
             if key is not None:
                 keys[namespace, key] = id
     return ids, keys

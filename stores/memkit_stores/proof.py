@@ -20,7 +20,7 @@ from sqlalchemy import Connection, delete, exists, insert, select
 from memkit.values import Forgotten, Json, Trace
 from memkit_stores import descriptors
 from memkit_stores.database import Database
-from memkit_stores.erasure import Pieces
+from memkit_stores.erasure import SHORTEST, Pieces
 from memkit_stores.journal import CHUNK
 from memkit_stores.pgvectors import left_over, near, present
 from memkit_stores.tables import deferred, events, lineage, meta, metadata, records, vectors
@@ -33,9 +33,16 @@ def texts_of(connection: Connection, positions: Sequence[int] | dict[int, str]) 
     """Every text of the user's in these events, in each form that it is stored in."""
     ordered, found = sorted(positions), []
     for start in range(0, len(ordered), CHUNK):
-        query = select(events.c.text, events.c.metadata).where(events.c.position.in_(ordered[start : start + CHUNK]))
-        for text, data in connection.execute(query):
-            found += [text, *_forms(data)]
+        e = events.c
+        query = select(e.text, e.metadata, e.author, e.session, e.key).where(
+            e.position.in_(ordered[start : start + CHUNK])
+        )
+        for text, data, *said in connection.execute(query):
+            found += [
+                text,
+                *_forms(data),
+                *(name for name in said if name is not None and len(name.encode()) >= SHORTEST),
+            ]
     return tuple(found)
 
 
@@ -72,6 +79,11 @@ def verified(database: Database, folder: Path | None, texts: Sequence[str], resu
         with closing(_remaining(connection)) as chunks:
             pieces.without(chunks)
         traces, searched = _in_tables(connection, pieces)
+        short = sum(len(text.encode()) < SHORTEST for text in texts)
+        if short:  # their bytes occur anywhere by chance
+            searched.append(
+                f"not for the bytes of {short} texts shorter than {SHORTEST} bytes: they went with their rows"
+            )
         owed = _debt(connection) is not None
     if database.path is not None:
         found, files = _in_files(database.path, folder, pieces)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Connection, Select, Text, bindparam, cast, func, select
@@ -13,7 +14,11 @@ from memkit_stores.database import Database
 from memkit_stores.tables import events, lineage, records
 from memkit_stores.where_sql import moment
 
-_COLUMNS = tuple(column for column in records.c if column.name not in ("terms", "position", "start"))
+_NAMES = (
+    *("id", "namespace", "component", "kind", "role", "author", "session", "at", "recorded", "text", "index_text"),
+    *("metadata", "weight", "embed"),
+)
+_COLUMNS = tuple(records.c[name] for name in _NAMES)
 _WIDTH = len(_COLUMNS)  # then come the source's event, start and end
 
 
@@ -34,10 +39,11 @@ class RecordsById:
             rows = driver.execute(self._plain, [asked[name] for name in self._order]).fetchall()
         else:
             rows = connection.execute(self._statement, asked).all()
-        by_id: dict[int, list[Sequence[Any]]] = {}
+        by_id: dict[int, Record] = {}
         for row in rows:
-            by_id.setdefault(row[0], []).append(row)
-        return {id: _record(same) for id, same in by_id.items()}
+            known = by_id.get(row[0])
+            by_id[row[0]] = _record(row) if known is None else _with_source(known, row)
+        return by_id
 
 
 def _statement(dialect: str) -> Select[*tuple[Any, ...]]:
@@ -54,27 +60,37 @@ def _statement(dialect: str) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _record(rows: Sequence[Sequence[Any]]) -> Record:
-    """A record from its rows, one for each source, in order."""
-    values = dict(zip(_NAMES, rows[0][:_WIDTH], strict=True))
-    metadata = values["metadata"]
+def _record(row: Sequence[Any]) -> Record:
+    """A record with its first source."""
+    id, namespace, component, kind, role, author, session, at, recorded, text, index, metadata, weight, embed = row[
+        :_WIDTH
+    ]
+    happened = moment(at)
+    if isinstance(metadata, str):
+        metadata = {} if metadata == "{}" else json.loads(metadata)
     return Record(
-        id=values["id"],
-        namespace=values["namespace"],
-        component=values["component"],
-        kind=values["kind"],
-        role=values["role"],
-        author=values["author"],
-        session=values["session"],
-        at=moment(values["at"]),
-        recorded=moment(values["recorded"]),
-        text=values["text"],
-        index=values["index_text"],
-        metadata=json.loads(metadata) if isinstance(metadata, str) else metadata,
-        weight=values["weight"],
-        embed=bool(values["embed"]),
-        sources=tuple(Source(event=row[_WIDTH], start=row[_WIDTH + 1], end=row[_WIDTH + 2]) for row in rows),
+        id=id,
+        namespace=namespace,
+        component=component,
+        kind=kind,
+        role=role,
+        author=author,
+        session=session,
+        at=happened,
+        recorded=happened if recorded == at else moment(recorded),
+        text=text,
+        index=index,
+        metadata=metadata,
+        weight=weight,
+        embed=bool(embed),
+        sources=(_source(row),),
     )
 
 
-_NAMES = tuple(column.name for column in _COLUMNS)
+def _with_source(record: Record, row: Sequence[Any]) -> Record:
+    return replace(record, sources=(*record.sources, _source(row)))
+
+
+def _source(row: Sequence[Any]) -> Source:
+    event, start, end = row[_WIDTH:]
+    return Source(event=event, start=start, end=end)

@@ -9,9 +9,10 @@ import numpy as np
 from sqlalchemy import Connection, Row, Select, and_, delete, exists, func, insert, select, update
 
 from memkit.errors import SpaceError
-from memkit.values import Space
+from memkit.values import Space, Where
 from memkit_stores.database import Database
 from memkit_stores.tables import namespaces, records, spaces, vectors
+from memkit_stores.where_sql import scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,10 +55,14 @@ class SqlSpaces:
         with self._database.read() as connection:
             return connection.execute(query).first() is not None
 
-    def missing(self, space: Space, limit: int, /, *, after: int = 0) -> list[tuple[int, str]]:
+    def missing(
+        self, space: Space, limit: int, /, *, after: int = 0, where: Where | None = None
+    ) -> list[tuple[int, str]]:
         """See `memkit.ports.Spaces.missing`."""
         with self._database.write() as connection:
             query = lacking(self._enter(connection, space)).where(records.c.id > after)
+            if where is not None:
+                query = query.where(scope(records.c.namespace, where))
             rows = connection.execute(query.order_by(records.c.id).limit(limit)).all()
         return [(row.id, row.text if row.index_text is None else row.index_text) for row in rows]
 

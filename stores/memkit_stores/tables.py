@@ -41,7 +41,7 @@ events = Table(
     "events",
     metadata,
     Column("position", _Serial, primary_key=True, autoincrement=True),
-    Column("id", String, nullable=False, unique=True),
+    Column("id", String, nullable=False),
     Column("namespace", String, nullable=False),
     Column("kind", String, nullable=False),
     Column("role", String),
@@ -52,6 +52,8 @@ events = Table(
     Column("recorded", BigInteger, nullable=False),
     Column("text", String, nullable=False),
     Column("metadata", _Json, nullable=False),
+    # unique within a namespace only: an id that somebody else uses must not be noticed through the wall
+    UniqueConstraint("id", "namespace"),
     Index("events_by_namespace", "namespace", "position"),
     # AUTOINCREMENT: a position is never given twice, or a cursor could pass over a new event
     sqlite_autoincrement=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, delete, func, select, update
+from sqlalchemy import Connection, ScalarSelect, Select, Table, and_, delete, func, select, update
 
 from memkit.values import Deferred, Draft, Forgotten, Space, Stats, Where
 from memkit_stores import proof
@@ -52,7 +52,7 @@ class SqlUpkeep:
         prepared = [record_row(record) for record in draft.records]
         with self._database.write() as connection:
             self._database.hold(connection, entry.namespace)
-            event = select(events.c.position).where(events.c.id == entry.event).scalar_subquery()
+            event = _position(entry)
             taken = connection.execute(
                 delete(deferred).where(
                     deferred.c.namespace == entry.namespace,
@@ -69,7 +69,7 @@ class SqlUpkeep:
     def failed_again(self, entry: Deferred, /) -> None:
         """See `memkit.ports.Upkeep.failed_again`."""
         with self._database.write() as connection:
-            event = select(events.c.position).where(events.c.id == entry.event).scalar_subquery()
+            event = _position(entry)
             connection.execute(
                 update(deferred)
                 .where(
@@ -128,6 +128,11 @@ class SqlUpkeep:
             unembedded=unembedded,
             bytes=size,
         )
+
+
+def _position(entry: Deferred) -> ScalarSelect[int]:
+    mine = (events.c.id == entry.event, events.c.namespace == entry.namespace)
+    return select(events.c.position).where(*mine).scalar_subquery()
 
 
 def _in_scope(query: Select[*tuple[Any, ...]], table: Table, where: Where | None) -> Select[*tuple[Any, ...]]:

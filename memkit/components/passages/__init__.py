@@ -16,7 +16,7 @@ from memkit.components.passages import score
 from memkit.components.passages.ranking import Chosen, Names, Ranking, fold
 from memkit.components.passages.split import split
 from memkit.offload import offload
-from memkit.values import Cue, Draft, Event, Hit, Record
+from memkit.values import Cue, Draft, Event, Hit, Record, Where
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,6 @@ CANDIDATES, NEAREST = 100, 50  # rows by words and by meaning that are scored in
 ASKING = 0.9  # weight of an author's turn that ends with a question mark: answers are in the turns that tell
 FLOOR_WORDS, FLOOR = 0.10, 0.15  # of the best hit, without and with vectors: below it nothing was found
 MORE = 10  # rows beyond k that a bare vector looks at: some turn out to repeat others
-SPARE = 2  # rows fetched beyond k: some turn out to repeat others
 _MONTHS = (
     "January February March April May June July August September October November December"
 ).split()  # not strftime: the words of a row must not depend on the machine's language
@@ -79,6 +78,9 @@ class Passages:
             around = self._around[shelf] = score.surroundings(shelf)
         mask = shelf.admitted(cue.where)
         postings = shelf.postings(cue.text)
+        if cue.where.as_of is not None:  # what was said since must not count as said nearby
+            scope = Where(namespace=cue.where.namespace, below=cue.where.below, as_of=cue.where.as_of)
+            postings = score.within(postings, shelf.admitted(scope))
         rows, words = self._by_words(cue, shelf, around, postings, mask)
         meaning = None
         if vector is not None:
@@ -95,7 +97,7 @@ class Passages:
         factor = score.others(shelf, named, rows)
         if factor is not None:
             both *= factor
-        order = np.argsort(-both, kind="stable")
+        order = np.lexsort((shelf.id[rows], -both))  # ties by record, so that every process has the same order
         return Ranking(
             rows=rows[order],
             scores=both[order],
@@ -126,28 +128,30 @@ class Passages:
         else:
             least = self._floor if self._floor is not None else FLOOR_WORDS if ranking.meaning is None else FLOOR
             count = len(ranking.rows) if len(ranking.rows) and ranking.scores[0] >= least else 0
-        chosen: list[Chosen] = []
+        chosen: dict[tuple[str | None, ...], Chosen] = {}
         start = 0
         while start < count and len(chosen) < cue.k:
-            stop = min(count, start + cue.k - len(chosen) + SPARE)
-            found = await view.records(shelf.id[ranking.rows[start:stop]].tolist())
-            by_id = {record.id: record for record in found}  # one may be gone: forgotten a moment ago
-            for place in range(start, stop):
-                record = by_id.get(int(shelf.id[ranking.rows[place]]))
-                if record is not None:
-                    fold(chosen, place, record, cue.k)
+            stop = min(count, start + cue.k - len(chosen))
+            ids = shelf.id[ranking.rows[start:stop]].tolist()
+            by_id = {record.id: record for record in await view.records(ids)}
+            for place, id in enumerate(ids, start):
+                if id in by_id:  # else it was forgotten a moment ago
+                    fold(chosen, place, by_id[id], cue.k)
             start = stop
-        beside = await self._beside(cue, view, shelf, ranking, [one.place for one in chosen])
-        whys = ranking.why([one.place for one in chosen], [one.repeats for one in chosen])
+        hits = list(chosen.values())
+        places = [one.place for one in hits]
+        beside = await self._beside(cue, view, shelf, ranking, places)
+        whys = ranking.why(places, [one.repeats for one in hits])
+        scores = np.minimum(ranking.scores[places], 1).tolist() if places else []
         return [
             Hit(
                 record=one.record,
-                score=float(min(ranking.scores[one.place], 1)),
+                score=scored,
                 why=why,
                 before=beside[one.place][0],
                 after=beside[one.place][1],
             )
-            for one, why in zip(chosen, whys, strict=True)
+            for one, why, scored in zip(hits, whys, scores, strict=True)
         ]
 
     async def _beside(

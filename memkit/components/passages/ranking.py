@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
     from memkit.ports import Postings
 
-LIKE_LENGTH = 0.75  # texts of lengths further apart are not compared
-ALIKE = 0.9  # share of words in common from which two texts of one author count as the same
+_WORD = re.compile(r"\w+")
+# names that are words as well: they count as names only as they are written, and not where a sentence begins
+_WORDS_TOO = frozenset(
+    "art bill chase dawn dean drew faith frank grace grant hope i it joy mark me miles pat rich rob rose sue us will you".split()
+)
+_MONTHS = frozenset(("april", "august", "june", "may"))  # these only with an apostrophe: "in May" is nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +32,11 @@ class Names:
     patterns: tuple[tuple[int, re.Pattern[str]], ...]
 
     @staticmethod
-    @lru_cache(maxsize=1024)
+    @lru_cache(maxsize=256)
     def of(authors: tuple[str, ...]) -> Names:
         """Longer names first: "Ana Maria" is not "Ana"."""
         ordered = sorted(enumerate(authors), key=lambda pair: -len(pair[1]))
-        return Names(
-            tuple(
-                (code, re.compile(rf"(?<!\w)(?:the\s+)?{re.escape(name)}(['’]s)?(?!\w)", re.IGNORECASE))
-                for code, name in ordered
-            )
-        )
+        return Names(tuple((code, _pattern(name)) for code, name in ordered))
 
     def named_in(self, text: str) -> list[int]:
         """The codes of the authors that the text names."""
@@ -46,12 +45,24 @@ class Names:
     def in_first_person(self, text: str) -> str:
         """The question as its answer would put it: "Ana's dog" was said as "my dog", "Ana likes" as "I like".
 
-        Only vectors are made from this. On LoCoMo it lifts MiniLM's recall@10 alone from .30 to .64: in a
-        conversation hardly anybody says their own name.
+        Only vectors are made from this. In a conversation hardly anybody says their own name
+        (benchmarks/results/ablation.json has what it is worth on LoCoMo).
         """
         for _, pattern in self.patterns:
             text = pattern.sub(lambda match: "my" if match.group(1) else "I", text)
         return text
+
+
+@lru_cache(maxsize=16_384)
+def _pattern(name: str) -> re.Pattern[str]:
+    """Matches the name, and as its only group the "'s" behind it."""
+    plain = rf"(?<!\w)(?:the\s+)?{re.escape(name)}"
+    word = name.casefold()
+    if word in _MONTHS:
+        return re.compile(rf"{plain}(['’]s)(?!\w)")
+    if word in _WORDS_TOO:
+        return re.compile(rf"(?<=[\w,;:] ){plain}(['’]s)?(?!\w)")
+    return re.compile(rf"{plain}(['’]s)?(?!\w)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +83,8 @@ class Ranking:
             return []
         at = np.array(places)
         rows = self.rows[at]
-        words, words_rank = self.words[at].tolist(), _ranks(self.words, at)
+        words = self.words[at].tolist()
+        words_rank = _ranks(self.words, at) if self.postings.terms else []
         terms = self._terms(rows)
         if self.meaning is not None:
             meaning, meaning_rank = self.meaning[at].tolist(), _ranks(self.meaning, at)
@@ -121,20 +133,14 @@ class Chosen:
     repeats: int = 0
 
 
-def fold(chosen: list[Chosen], place: int, record: Record, k: int) -> None:
-    """Add a row to the chosen ones, or count it with the one that it repeats. At most k are chosen."""
-    for one in chosen:
-        if one.record.author == record.author and _alike(one.record.text, record.text):
-            one.repeats += 1
-            return
-    if len(chosen) < k:
-        chosen.append(Chosen(place, record))
+def fold(chosen: dict[tuple[str | None, ...], Chosen], place: int, record: Record, k: int) -> None:
+    """Add a row to the chosen ones, or count it with the one that it repeats. At most k are chosen.
 
-
-def _alike(one: str, other: str) -> bool:
-    if one == other:
-        return True
-    if not LIKE_LENGTH * len(one) <= len(other) <= len(one) / LIKE_LENGTH:
-        return False
-    first, second = (frozenset(re.findall(r"\w+", text.casefold())) for text in (one, other))
-    return len(first & second) >= ALIKE * len(first | second) > 0
+    A row repeats another when the same person says the same words in the same order, whatever the case, punctuation and
+    spaces. One word more or less may be a "not": that is no repetition.
+    """
+    key = (record.author, record.role, " ".join(_WORD.findall(record.text.casefold())) or record.text)
+    if key in chosen:
+        chosen[key].repeats += 1
+    elif len(chosen) < k:
+        chosen[key] = Chosen(place, record)

@@ -7,8 +7,8 @@
 `words` is BM25 (Robertson and Zaragoza 2009) as a share of the most that a row could have, with two changes. A word
 counts for a row also when it was said shortly before or after it in the same session or document, less with each step
 (BACK, AHEAD): people do not repeat what they talk about. And a word that occurs nowhere still counts in the
-denominator, so that a question about something never mentioned scores low. Nothing is scaled by what else was found:
-a score means the same in every recall, and that makes a floor possible.
+denominator, so that a question about something never mentioned scores low. Nothing is scaled by what else was found,
+and that makes a floor possible.
 
 Rows are scored in two steps: the best by plain BM25 and their neighbours, and the nearest by meaning, are
 candidates; only these get the formula. On LoCoMo that loses nothing (recall@10 is the same to four digits).
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from memkit.ports import Postings, Shelf
 
-# Chosen with one conversation of LoCoMo left out in turn; every optimum is flat (benchmarks/results/locomo.md).
+# Chosen with one conversation of LoCoMo left out in turn; the optima are flat. benchmarks/ablation.py has their worth.
 K1, B = 1.2, 0.75  # BM25's usual constants
 BACK, AHEAD, REACH = 0.6, 0.4, 4  # what a word said d turns before (BACK**d) or after (AHEAD**d) counts, and how far
 NEAR = 2  # neighbours of a row that become candidates with it
@@ -44,19 +44,20 @@ class Surroundings:
     near: tuple[NDArray[np.int32], ...]
     norm: NDArray[np.float32]
     plain: NDArray[np.float32]
-    frequencies: dict[str, int]
+    frequencies: dict[tuple[str, int, int], int]
 
     def frequency(self, term: str, holding: NDArray[np.int32]) -> int:
         """How many rows hold a term or lie near one that does."""
         if not self.near:
             return len(holding)
-        known = self.frequencies.get(term)
+        key = (term, len(holding), int(holding[-1]))  # with `as_of` the same term has fewer rows
+        known = self.frequencies.get(key)
         if known is None:
             marked = np.zeros(len(self.norm) + 1, np.bool_)
             marked[holding] = True
             for row in self.near:
                 marked[row[holding]] = True
-            known = self.frequencies[term] = int(np.count_nonzero(marked[:-1]))
+            known = self.frequencies[key] = int(np.count_nonzero(marked[:-1]))
         return known
 
 
@@ -86,6 +87,29 @@ def surroundings(shelf: Shelf) -> Surroundings:
     alone = float(shelf.length.mean()) if size else 1.0
     plain = (K1 * (1 - B + B * shelf.length / max(alone, 1e-9))).astype(np.float32)
     return Surroundings(tuple(offsets), tuple(weights), tuple(row.astype(np.int32) for row in near), norm, plain, {})
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Postings of some of the rows."""
+
+    terms: tuple[str, ...]
+    frequency: NDArray[np.int64]
+    rows: tuple[NDArray[np.int32], ...]
+    counts: tuple[NDArray[np.float32], ...]
+
+
+def within(postings: Postings, mask: NDArray[np.bool_] | None) -> Postings:
+    """The postings without the rows that the mask leaves out."""
+    if mask is None:
+        return postings
+    kept = [mask[rows] for rows in postings.rows]
+    return Held(
+        terms=postings.terms,
+        frequency=np.array([int(keep.sum()) for keep in kept], np.int64),
+        rows=tuple(rows[keep] for rows, keep in zip(postings.rows, kept, strict=True)),
+        counts=tuple(counts[keep] for counts, keep in zip(postings.counts, kept, strict=True)),
+    )
 
 
 def candidates(
