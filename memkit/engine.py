@@ -7,21 +7,20 @@ cursor go in together, and whatever fails on the way is simply tried again from 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Lock
 from weakref import WeakValueDictionary
 
-import numpy as np
-
 from memkit.blocking import NeedsLoop
+from memkit.drafts import check_owner, check_spans, check_vector
 from memkit.errors import AbsorbError, ClosedError, ModelError, SpaceError, StoreError
 from memkit.models.checked import Checked
 from memkit.offload import looped, offload, settled, together
 from memkit.ports import Component, Embedder, Progress, Store
-from memkit.values import Cue, Deferred, Draft, Event, Hit, Record, Space, Where
+from memkit.values import Cue, Deferred, Draft, Event, Hit, Space, Where
 from memkit.view import StoredView
 
 BATCH = 256  # events shown to a component at once
@@ -207,9 +206,9 @@ class Engine:
             raise AbsorbError(f"component {component.name} returned a {type(draft).__name__}; absorb returns a Draft")
         lengths = {event.id: len(event.text) for event in events}
         for record in draft.records:
-            _check(record, namespace, component.name)
-            _check_spans(record, lengths)
-            _check_vector(record, self.space)
+            check_owner(record, namespace, component.name)
+            check_spans(record, lengths)
+            check_vector(record, self.space)
         bare = [n for n, record in enumerate(draft.records) if record.embed and record.vector is None]
         if self.embedder is None or not bare:
             return draft
@@ -278,36 +277,6 @@ def fuse(lists: Sequence[Sequence[Hit]]) -> list[Hit]:
         for rank, hit in enumerate(hits, start=1)
     ]
     return sorted(fused, key=lambda hit: -hit.score)  # stable: at equal ranks the first component goes first
-
-
-def _check(record: Record, namespace: str, component: str) -> None:
-    if record.namespace != namespace or record.component != component:
-        raise AbsorbError(
-            f"component {component} drafted a row for {record.component} in namespace {record.namespace!r}; "
-            f"it may only write its own rows in {namespace!r}"
-        )
-    if not record.sources:
-        raise AbsorbError(f"component {component} drafted a row without a source: nothing could ever forget it")
-
-
-def _check_spans(record: Record, lengths: Mapping[str, int]) -> None:
-    for source in record.sources:
-        if not 0 <= source.start <= source.end <= lengths.get(source.event, source.end):
-            raise AbsorbError(
-                f"component {record.component} drafted a row from the characters {source.start} to {source.end} of "
-                f"event {source.event}, which it does not have"
-            )
-
-
-def _check_vector(record: Record, space: Space | None) -> None:
-    if record.vector is None:
-        return
-    shape = None if space is None else (space.dimension,)
-    if record.vector.shape != shape or not np.isfinite(record.vector).all():
-        raise AbsorbError(
-            f"component {record.component} drafted a vector of shape {record.vector.shape}, or with NaN or infinity in it; "
-            f"the space in use has finite vectors of shape {shape}"
-        )
 
 
 def _told(error: Exception) -> str:

@@ -205,19 +205,7 @@ class Database:
 
     def _connect(self, durability: Durability) -> Engine:
         if self.dialect == "postgresql":
-            options = f"-c search_path={migrations.SCHEMA},public"
-            if durability == "process":
-                options += " -c synchronous_commit=off"
-            if importlib.util.find_spec("psycopg") is None:
-                raise ImportError('PostgreSQL needs the extra "postgres": psycopg and pgvector are not installed')
-            return create_engine(
-                self.url,
-                connect_args={"options": options},
-                json_serializer=exact.dumps,
-                json_deserializer=exact.loads,
-                pool_size=8,
-                max_overflow=24,
-            )
+            return self._connect_server(durability)
         path = self.path
         if path is not None:
             migrations.refuse_foreign(path)
@@ -245,6 +233,21 @@ class Database:
         event.listen(engine, "connect", configure)
         event.listen(engine, "begin", begin)
         return engine
+
+    def _connect_server(self, durability: Durability) -> Engine:
+        options = f"-c search_path={migrations.SCHEMA},public"
+        if durability == "process":
+            options += " -c synchronous_commit=off"
+        if importlib.util.find_spec("psycopg") is None:
+            raise ImportError('PostgreSQL needs the extra "postgres": psycopg and pgvector are not installed')
+        return create_engine(
+            self.url,
+            connect_args={"options": options},
+            json_serializer=exact.dumps,
+            json_deserializer=exact.loads,
+            pool_size=8,
+            max_overflow=24,
+        )
 
     def _prepare(self) -> None:
         if self.path is not None:

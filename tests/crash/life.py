@@ -178,12 +178,17 @@ def live(life: Life) -> None:
 
 
 def _die_at(statement: int) -> None:
-    """Kill this process as SQLite begins its SQL statement of that number, counted over all connections."""
+    """Kill this process as SQLite begins its SQL statement of that number, counted over all connections. A statement that
+    is repeated, as for every row of a batch, counts twice: its first row, and its second, when it is half done."""
     left = statement
+    last = ""
+    repeated = 0
 
-    def count(_: str) -> None:
-        nonlocal left
-        left -= 1
+    def count(sql: str) -> None:
+        nonlocal left, last, repeated
+        repeated = repeated + 1 if sql[:20] == last else 0
+        last = sql[:20]
+        left -= repeated < 2
         if not left:
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -79,7 +79,7 @@ class Trial:
 
     def _life(self, chance: random.Random, number: int, kind: str = "talking") -> Life:
         seed = self.seed * 1000 + number
-        counted = chance.random() < 0.4 and "://" not in self.where
+        counted = chance.random() < 0.5 and "://" not in self.where
         return Life(
             where=self.where,
             kind=kind,
@@ -87,6 +87,6 @@ class Trial:
             diary=str(self.folder / f"diary-{seed}"),
             durability=self.durability,
             embeds=self.reembedding or self.seed % 2 == 0,
-            statements=chance.randrange(1, 500) if counted else 0,
+            statements=chance.randrange(1, 400) if counted else 0,
             seconds=1.5 if counted else chance.uniform(0.02, 0.8),
         )

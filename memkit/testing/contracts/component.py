@@ -28,7 +28,8 @@ from memkit.ports import Component, Embedder, Store
 from memkit.testing.contracts.contents import alike, answers, conversations, held, recalled, renewed
 from memkit.testing.contracts.law import Contract, law
 from memkit.testing.contracts.samples import an_event, fresh_namespace, some_events, some_filters, texts
-from memkit.values import Cue, Event, Hit
+from memkit.values import Cue, Event, Hit, Where
+from memkit.view import StoredView
 from memkit_stores import SqlStore
 
 QUESTIONS = (
@@ -159,7 +160,7 @@ class ComponentContract(Contract):
         where = data.draw(some_filters(events))
         text = data.draw(st.sampled_from([event.text for event in events]) | st.just(question))
         cue = Cue(text=text, where=where, k=k, neighbours=neighbours, floor=data.draw(st.sampled_from((None, 0.0))))
-        hits = recall_of(engine, cue)
+        hits = recall_of(engine, component, cue)
         assert len(hits) <= k
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
         assert len({hit.record.id for hit in hits}) == len(hits)
@@ -169,6 +170,25 @@ class ComponentContract(Contract):
             assert where.admits(hit.record)
             assert all(where.admits(beside) for beside in (*hit.before, *hit.after))
             assert len(hit.before) <= neighbours >= len(hit.after)
+
+    def test_there_are_no_more_hits_than_asked_for_and_the_filter_comes_first(
+        self, memory: Memory, engine: Engine, component: Component
+    ) -> None:
+        """Many rows answer alike; those that the filter admits are the minority."""
+        namespace = fresh_namespace()
+        memory[namespace].add(
+            [
+                an_event(f"Ana's dog number{n} likes Lisbon in May", namespace=namespace, minute=n, session=f"s{n % 4}")
+                for n in range(24)
+            ]
+        )
+        every = Where(namespace=namespace)
+        for where in (every, replace(every, sessions=frozenset({"s3"}))):
+            most = len(recall_of(engine, component, Cue(text="the dog likes Lisbon", where=where, k=100, floor=0.0)))
+            for k in (1, 3, 5):
+                hits = recall_of(engine, component, Cue(text="the dog likes Lisbon", where=where, k=k, floor=0.0))
+                assert all(where.admits(hit.record) for hit in hits)
+                assert len(hits) == min(k, most)
 
     def test_a_memory_that_knows_nothing_finds_nothing(self, memory: Memory) -> None:
         for question in QUESTIONS:
@@ -227,12 +247,18 @@ class ComponentContract(Contract):
         assert alike(engine, component.name, crowd, events) == alike(engine, component.name, alone, events)
 
 
-def recall_of(engine: Engine, cue: Cue) -> Sequence[Hit]:
-    """What the engine finds once everything is absorbed."""
+def recall_of(engine: Engine, component: Component, cue: Cue) -> Sequence[Hit]:
+    """What the component itself answers once everything is absorbed: the engine would cut a list that is too long."""
+    view = StoredView(
+        engine.store,
+        component.name,
+        Where(namespace=cue.where.namespace, below=cue.where.below),
+        engine.embedder,
+    )
 
     async def asked() -> Sequence[Hit]:
         await engine.catch_up(cue.where)
-        return await engine.recall(cue)
+        return await component.recall(cue, view)
 
     return asyncio.run(asked())
 

@@ -153,6 +153,18 @@ class RefreshLaws(OfStore):
         scene.take(Step(kind="add", text="delta"))
         scene.check(store)
 
+    def test_authors_keep_their_names_when_others_are_forgotten(self, store: Store) -> None:
+        store.spaces.use(SPACE, whole=False)
+        scene = Scene([store], fresh_namespace())
+        for author in ("ana", "ben", "ben"):
+            scene.take(Step(kind="add", author=author))
+        scene.check(store)
+        scene.take(Step(kind="forget", place=0))
+        scene.check(store)
+        for author in ("cem", "ben", "ana"):
+            scene.take(Step(kind="add", author=author))
+            scene.check(store)
+
     def test_a_shelf_that_was_handed_out_does_not_change(self, store: Store) -> None:
         store.spaces.use(SPACE, whole=False)
         scene = Scene([store], fresh_namespace())
@@ -161,11 +173,13 @@ class RefreshLaws(OfStore):
         held = scene.shelf(store)
         before = picture(held)
         scene.take(Step(kind="add", text="delta", vector=(0, 0, 0, 1), session="s"))
+        assert scene.shelf(store).size == 4  # somebody else looks
         assert picture(held) == before
         held = scene.shelf(store)
         before = picture(held)
         scene.take(Step(kind="forget", place=1))
         scene.take(Step(kind="add", text="alpha alpha", session="s"))
+        assert scene.shelf(store).size == 4
         assert _without_vectors(picture(held)) == _without_vectors(before)  # those of forgotten rows may be gone
 
 
