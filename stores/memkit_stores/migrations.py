@@ -54,7 +54,13 @@ def refuse_foreign(path: Path) -> None:
 def _refuse_others(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN")  # one moment for both: another process may be making the tables just now
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    if application != APPLICATION_ID and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    if application == APPLICATION_ID:
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            return  # `migrate` looks at its version, and changes nothing of a newer one
+        version = connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+        if version is not None and int(version[0]) > len(STEPS):
+            raise StoreError(_too_new(str(path), int(version[0])))
+    elif connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise StoreError(f"{path} is a SQLite file of another program; it was not changed. Choose another path")
 
 

@@ -126,9 +126,7 @@ def test_an_old_file_takes_new_events_knows_its_keys_and_forgets(old: Path) -> N
     "mode",
     [
         "wal",  # as memkit leaves it
-        pytest.param(
-            "delete", marks=pytest.mark.xfail(strict=True, reason="the switch to WAL comes before the refusal")
-        ),
+        "delete",
     ],
 )
 def test_a_file_of_a_newer_memkit_is_refused_and_left_as_it_is(old: Path, mode: str) -> None:
