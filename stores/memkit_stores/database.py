@@ -168,11 +168,12 @@ class Database:
         """A number that changes whenever anybody commits; None where the database has no cheap one."""
         if self.in_memory:
             return self._written
-        with self._turn(False), translated(self.name), self._stamping:
-            if self._stamp is None:
-                return None
-            row: tuple[int] = self._stamp.execute("PRAGMA data_version").fetchone()
-        return row[0]
+        with self._stamping, translated(self.name):
+            if self._stamp is not None and not self._closed and not self.inherited:
+                row: tuple[int] = self._stamp.execute("PRAGMA data_version").fetchone()
+                return row[0]
+        with self._turn(False):  # says so if it is closed
+            return None
 
     def close(self) -> None:
         """Give all connections back, those in use when their reading ends. Closing twice does nothing more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from memkit.ports import Postings
 
-_WORD = re.compile(r"\w+")
+_MARKS = dict.fromkeys(map(ord, string.punctuation + "“”‘’…–—«»„。、，！？"), " ")
 # names that are words as well: they count as names only as they are written, and not where a sentence begins
 _WORDS_TOO = frozenset(
     "art bill chase dawn dean drew faith frank grace grant hope i it joy mark me miles pat rich rob rose sue us will you".split()
@@ -139,7 +140,7 @@ def fold(chosen: dict[tuple[str | None, ...], Chosen], place: int, record: Recor
     A row repeats another when the same person says the same words in the same order, whatever the case, punctuation and
     spaces. One word more or less may be a "not": that is no repetition.
     """
-    key = (record.author, record.role, " ".join(_WORD.findall(record.text.casefold())) or record.text)
+    key = (record.author, record.role, " ".join(record.text.casefold().translate(_MARKS).split()) or record.text)
     if key in chosen:
         chosen[key].repeats += 1
     elif len(chosen) < k:
