@@ -40,8 +40,10 @@ def section() -> str:
             *found,
             "",
             *_speed(add, speed, crash),
-            f"Measured on {machine['date']}, {machine['processor']}, {machine['cores']} cores shared with other work;"
-            " [benchmarks/](benchmarks/README.md) has how, and all of it.",
+            (
+                f"Measured on {machine['date']}, {machine['processor']}, {machine['cores']} cores shared with other work;"
+                " [benchmarks/](benchmarks/README.md) has how, and all of it."
+            ),
         ]
     )
 
@@ -82,8 +84,10 @@ def _speed(add: dict[str, Any], speed: dict[str, Any], crash: dict[str, Any]) ->
 
 def _crashes(crash: dict[str, Any]) -> list[str]:
     return [
-        f"Killed {crash['kills']} times at random moments, {crash['processes at a time']} processes writing to one file: of "
-        f"{crash['adds acknowledged']:,} acknowledged adds and {crash['forgets acknowledged']:,} forgets,",
+        (
+            f"Killed {crash['kills']} times at random moments, {crash['processes at a time']} processes writing to one file: of "
+            f"{crash['adds acknowledged']:,} acknowledged adds and {crash['forgets acknowledged']:,} forgets,"
+        ),
         f"{crash['lost or wrong']} lost or wrong (`benchmarks/crash.py`).",
         "",
     ]

@@ -23,7 +23,7 @@ class Blocking:
     """Runs coroutines for callers that block, also inside notebooks and running loops.
 
     A coroutine is first stepped in the caller's thread: what needs no network, which is most of memkit's work, then
-    costs no change of thread (0.2 ms). If it has to wait for a network after all it is started again on an event loop
+    costs no change of thread. If it has to wait for a network after all it is started again on an event loop
     in a thread that is made for it. So what is run here must do no harm when its beginning runs twice: the engine reads and
     computes first, and commits under a cursor.
     """

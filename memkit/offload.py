@@ -25,7 +25,7 @@ def looped() -> bool:
 
 
 async def offload(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do local work without holding up a loop: in a thread if one runs (about 0.1 ms), else right here."""
+    """Do local work without holding up a loop: in a thread if one runs, else right here."""
     if looped():
         return await asyncio.to_thread(work, *args, **kwargs)
     return work(*args, **kwargs)
