@@ -88,7 +88,8 @@ class Passages:
             near, products = shelf.nearest(vector, wanted, mask)
             new = np.isin(near, rows, assume_unique=True, invert=True)
             near, products = near[new], products[new]
-            meaning = np.maximum(np.concatenate((shelf.similarity(vector, rows), products)), 0)
+            products = np.concatenate((shelf.similarity(vector, rows), products))
+            meaning = np.maximum(products, 0)
             words = np.concatenate((words, score.words(postings, around, shelf.size, near)))
             rows = np.concatenate((rows, near))
         both = score.combined(words, meaning, asked=bool(postings.terms))
@@ -97,7 +98,8 @@ class Passages:
         factor = score.others(shelf, named, rows)
         if factor is not None:
             both *= factor
-        order = np.lexsort((shelf.id[rows], -both))  # ties by record, so that every process has the same order
+        nearer = both if meaning is None else products  # below 0 as well, where all meaning is 0
+        order = np.lexsort((shelf.id[rows], -nearer, -both))  # at last by record: every process has the same order
         return Ranking(
             rows=rows[order],
             scores=both[order],
