@@ -5,7 +5,7 @@ Times are aware datetimes in UTC. Spans count characters (Unicode code points) o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -25,7 +25,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Document:
     """A text that was written rather than said: it is split at sentence borders, and its title helps to find it.
 
-    `caption`, `title` and every other key of `metadata` can be filtered by; `title` is also searched.
+    `title` and `caption` are also searched; every key of `metadata` can be filtered by.
     """
 
     text: str
@@ -368,10 +368,3 @@ def utc(value: datetime | str) -> datetime:
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def names(value: str | Iterable[str] | None) -> frozenset[str] | None:
-    """A set of names from one name, several, or None."""
-    if value is None:
-        return None
-    return frozenset((value,)) if isinstance(value, str) else frozenset(value)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 QUERIES_PER_BLOCK = 256
-KEYS_PER_BLOCK = 4096  # 12 MB in float64 at D = 384: four times that takes "l2" 1.7 to 3 times as long on a CPU
+KEYS_PER_BLOCK = 4096  # 12 MB in float64 at D = 384: what fits a CPU's cache
 SHORTEST = 1e-30  # a norm below counts as this, so that a zero vector's cosine is 0 and not NaN
 
 
@@ -59,7 +59,7 @@ def best(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     Needs more than k columns and no NaN. Which columns of score -inf are taken is left open.
     """
     # torch.topk leaves open which of equal scores it takes. Where the last place is contested, and only there, the
-    # row is sorted, which takes 90 times as long (64 rows of 16384 on a CPU).
+    # row is sorted, which takes far longer.
     top = scores.topk(k + 1)
     last, next_one = top.values[:, k - 1], top.values[:, k]
     contested = (last == next_one) & (last > -torch.inf)
