@@ -15,23 +15,9 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 import memkit
 from memkit import Document, Event
-from memkit.testing.embedders import HashEmbedder
 from tests.bad_input.holding import unchanged, works
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def memory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[memkit.Memory]:
-    """One for all tests: whatever they try, it must stay as it is."""
-    on_file = request.param == "sqlite"
-    where = tmp_path_factory.mktemp("memory") / "memory.db" if on_file else request.getfixturevalue("postgres_url")
-    with memkit.open(where, embedder=HashEmbedder(), durability="process") as memory:
-        memory.add("The kettle in the kitchen is broken.", session="s1")
-        memory["ana/work"].add("Somebody else's kettle works.")
-        yield memory
-        for name in ("default", "ana/work"):
-            memory.forget(namespace=name)
 
 
 def event(**fields: Any) -> Event:
