@@ -1,7 +1,6 @@
 """Every event is absorbed once by every component, whoever asks for it and however often."""
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from memkit.engine import Engine
 from memkit.memory import Memory
 from memkit.ports import Store
 from memkit.testing.components import Notes
+from memkit.testing.threads import at_once
 from memkit.values import Event, Where
 from memkit_stores import SqlStore
 
@@ -42,26 +42,6 @@ def rows(store: Store, component: str = "notes", namespace: str = "default") -> 
     scope = Where(namespace=namespace)
     ids = store.derived.shelf(component, scope, None).id.tolist()
     return [record.text for record in store.derived.records(component, scope, ids)]
-
-
-def at_once(calls: Sequence[Callable[[], object]]) -> None:
-    """In threads of their own; an error of one is the test's."""
-    errors: list[BaseException] = []
-
-    def guarded(call: Callable[[], object]) -> None:
-        try:
-            call()
-        except BaseException as e:  # noqa: BLE001  a thread's error belongs to the test
-            errors.append(e)
-
-    threads = [threading.Thread(target=guarded, args=(call,)) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
-    if errors:
-        raise errors[0]
-    assert not any(thread.is_alive() for thread in threads)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.02])

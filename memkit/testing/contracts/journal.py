@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ from memkit.errors import MemkitError
 from memkit.ports import Journal, Store
 from memkit.testing.contracts.law import OfStore, law
 from memkit.testing.contracts.samples import an_event, around, fresh_namespace, some_events
+from memkit.testing.threads import at_once
 from memkit.values import Event, Where
 
 
@@ -120,7 +120,7 @@ class JournalLaws(OfStore):
         namespace = fresh_namespace()
         each, writers = 15, 4
         seen: list[str] = []
-        _at_once(
+        at_once(
             [_writer(store.journal, namespace, number, each) for number in range(writers)]
             + [_follower(store.journal, namespace, seen, each * writers)]
         )
@@ -140,7 +140,7 @@ class JournalLaws(OfStore):
 
             return work
 
-        _at_once([add(one.journal) for one in (store, another) * 2])
+        at_once([add(one.journal) for one in (store, another) * 2])
         assert sum(added) == 10
         assert len(store.journal.read(Where(namespace=namespace))) == 10
 
@@ -163,26 +163,6 @@ def _follower(journal: Journal, namespace: str, seen: list[str], total: int) -> 
                 place = event.position
 
     return work
-
-
-def _at_once(work: Sequence[Callable[[], None]]) -> None:
-    """Do everything in threads of its own; an error of one is the caller's."""
-    errors: list[BaseException] = []
-
-    def guarded(one: Callable[[], None]) -> None:
-        try:
-            one()
-        except BaseException as e:  # noqa: BLE001  a thread's error belongs to the test
-            errors.append(e)
-
-    threads = [threading.Thread(target=guarded, args=(one,)) for one in work]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
-    if errors:
-        raise errors[0]
-    assert not any(thread.is_alive() for thread in threads), "a thread hangs"
 
 
 def _paired(back: Sequence[Event], events: Sequence[Event]) -> list[tuple[object, object]]:
