@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -185,8 +187,25 @@ def _erase(memory: Memory, path: Path, secret: Recall) -> Erased:
 
 
 def copies(path: Path, text: str) -> int:
-    """How often the text stands in the files of a SQLite database. It looks at bytes and asks nobody."""
-    return sum(file.read_bytes().count(text.encode()) for file in path.parent.glob(f"{path.name}*"))
+    """How often the text stands in the files of a SQLite database. It looks at bytes and asks nobody.
+
+    Another process looks: when one that has the database open closes a file of it, all of its locks on that file are
+    gone, and SQLite's with them.
+    """
+    looking = subprocess.run(
+        [sys.executable, "-c", _LOOK, *map(str, path.parent.glob(f"{path.name}*"))],
+        input=text.encode(),
+        capture_output=True,
+        check=True,
+    )
+    return int(looking.stdout)
+
+
+_LOOK = """
+import pathlib, sys
+text = sys.stdin.buffer.read()
+print(sum(pathlib.Path(name).read_bytes().count(text) for name in sys.argv[1:] if pathlib.Path(name).is_file()))
+"""
 
 
 def _call(namespace: str, verb: str, text: str | None, options: Mapping[str, object]) -> str:
