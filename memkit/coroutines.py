@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Self, Unpack
 from memkit.context.recall import Recall
 from memkit.engine import Engine
 from memkit.intake import Addable
-from memkit.memory import Memory, recalled, replayed, synced
+from memkit.memory import Memory, recalled, replayed, rewound, synced
 from memkit.offload import offload
+from memkit.ports import Llm
 from memkit.scope import Binding, Scope
-from memkit.values import Event, Forgotten, Metadata, Receipt, Stats
+from memkit.values import Event, Forgotten, Metadata, Receipt, Record, Stats
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -29,6 +30,11 @@ class AsyncMemory:
         self._engine = engine
         self._binding = Binding(namespace)
         self._face = Memory(engine, namespace=namespace)  # for the verbs that are local work
+
+    @property
+    def llm(self) -> Llm | None:
+        """See `Memory.llm`."""
+        return self._face.llm
 
     def __getitem__(self, namespace: str) -> AsyncMemory:
         return AsyncMemory(self._engine, namespace=self._binding.inner(namespace))
@@ -79,13 +85,14 @@ class AsyncMemory:
         neighbours: int = 0,
         floor: float | None = None,
         vector: ArrayLike | None = None,
+        wait: bool = False,
         **scope: Unpack[Scope],
     ) -> Recall:
         """See `Memory.recall`."""
         cue = self._binding.cue(
             text, k=k, neighbours=neighbours, floor=floor, vector=vector, space=self._engine.space, scope=scope
         )
-        return await recalled(self._engine, cue)
+        return await recalled(self._engine, cue, wait=wait)
 
     async def forget(self, *, verify: bool = False, everything: bool = False, **scope: Unpack[Scope]) -> Forgotten:
         """See `Memory.forget`."""
@@ -95,14 +102,23 @@ class AsyncMemory:
             await replayed(self._engine, where)
         return result
 
-    async def sync(self, *, retry: bool = False, **scope: Unpack[Scope]) -> Stats:
+    async def sync(self, *, retry: bool = False, rebuild: bool = False, **scope: Unpack[Scope]) -> Stats:
         """See `Memory.sync`."""
-        await synced(self._engine, self._binding.wide(scope), retry=retry)
+        where = self._binding.wide(scope)
+        if rebuild:
+            await offload(rewound, self._engine, where)
+        await synced(self._engine, where, retry=retry)
         return await self.stats(**scope)
 
     async def history(self, *, last: int | None = None, **scope: Unpack[Scope]) -> list[Event]:
         """See `Memory.history`."""
         return await offload(self._face.history, last=last, **scope)
+
+    async def records(self, component: str | None = None, **scope: Unpack[Scope]) -> AsyncIterator[Record]:
+        """See `Memory.records`."""
+        rows = self._face.records(component, **scope)
+        while (row := await offload(next, rows, None)) is not None:
+            yield row
 
     async def export(self, **scope: Unpack[Scope]) -> AsyncIterator[str]:
         """See `Memory.export`."""

@@ -18,8 +18,9 @@ from memkit.engine import Engine
 from memkit.errors import ModelError
 from memkit.intake import Addable, Given, is_one, kind_of, to_events, to_line, to_moment
 from memkit.offload import offload
+from memkit.ports import Llm
 from memkit.scope import Binding, Scope, check_count
-from memkit.values import Cue, Event, Forgotten, Metadata, Receipt, Stats, Where
+from memkit.values import Cue, Event, Forgotten, Metadata, Receipt, Record, Stats, Where
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -38,6 +39,11 @@ class Memory:
         self._engine = engine
         self._blocking = blocking or Blocking()
         self._binding = Binding(namespace)
+
+    @property
+    def llm(self) -> Llm | None:
+        """The chat model that the memory was opened with, counted for "agent"; None without one."""
+        return self._engine.agent("agent")
 
     def __getitem__(self, namespace: str) -> Memory:
         return Memory(self._engine, blocking=self._blocking, namespace=self._binding.inner(namespace))
@@ -101,9 +107,12 @@ class Memory:
         neighbours: int = 0,
         floor: float | None = None,
         vector: ArrayLike | None = None,
+        wait: bool = False,
         **scope: Unpack[Scope],
     ) -> Recall:
-        """What the memory knows of `text`: at most `k` hits, best first. Everything added before the call is found.
+        """What the memory knows of `text`: at most `k` hits, best first. Everything added before the call is found;
+        but for components that ask a chat model to remember with, which is slow: `sync` brings these up to date, or
+        this call does with `wait`.
 
         Filters come before the limit. `neighbours` adds that many turns before and after each hit. A question about something
         never mentioned comes back empty: the component has a floor that its best hit must reach. With `floor` (0 to
@@ -112,7 +121,7 @@ class Memory:
         cue = self._binding.cue(
             text, k=k, neighbours=neighbours, floor=floor, vector=vector, space=self._engine.space, scope=scope
         )
-        return self._blocking.run(lambda: recalled(self._engine, cue))
+        return self._blocking.run(lambda: recalled(self._engine, cue, wait=wait))
 
     def forget(self, *, verify: bool = False, everything: bool = False, **scope: Unpack[Scope]) -> Forgotten:
         """Forget the events that the scope arguments admit, and everything that was derived from them.
@@ -127,11 +136,19 @@ class Memory:
             self._blocking.run(lambda: replayed(self._engine, where))
         return result
 
-    def sync(self, *, retry: bool = False, **scope: Unpack[Scope]) -> Stats:
-        """Let every component absorb what it has not seen yet. With `retry`, try deferred events again as well."""
+    def sync(self, *, retry: bool = False, rebuild: bool = False, **scope: Unpack[Scope]) -> Stats:
+        """Let every component absorb what it has not seen yet, and tidy up.
+
+        With `retry`, try deferred events again as well. With `rebuild`, first remove every row, and so derive all of them
+        anew from the journal: after a component's options, its rules or its model have changed. Raises
+        UnreachableError or BudgetError when a model answers nobody or would cost too much: call it again later, and it
+        goes on where it stopped.
+        """
         where = self._binding.wide(scope)
+        if rebuild:
+            rewound(self._engine, where)
         self._blocking.run(lambda: synced(self._engine, where, retry=retry))
-        return self._engine.store.upkeep.stats(where, tuple(self._engine.components))
+        return counted(self._engine, where)
 
     def history(self, *, last: int | None = None, **scope: Unpack[Scope]) -> list[Event]:
         """The raw events, in the order in which they were added; with `last`, only the last ones."""
@@ -139,6 +156,13 @@ class Memory:
             check_count("last", last, least=1)
         limit = None if last is None else min(last, 2**63 - 1)  # the largest that a database takes
         return self._engine.store.journal.read(self._binding.where(scope), limit=limit, newest=last is not None)
+
+    def records(self, component: str | None = None, **scope: Unpack[Scope]) -> Iterator[Record]:
+        """What the components hold, as it is stored, in the order in which it was derived: of one component, or of all."""
+        derived, where, after = self._engine.store.derived, self._binding.where(scope), 0
+        while rows := derived.every(where, component=component, after=after, limit=STREAM):
+            yield from rows
+            after = rows[-1].id
 
     def export(self, **scope: Unpack[Scope]) -> Iterator[str]:
         """The events as lines of JSON, without loss: `add(memkit.read_export(lines))` brings them back.
@@ -156,7 +180,7 @@ class Memory:
 
     def stats(self, **scope: Unpack[Scope]) -> Stats:
         """What is held in the namespace and below it; an unbound memory without `namespace=` tells of everything."""
-        return self._engine.store.upkeep.stats(self._binding.wide(scope), tuple(self._engine.components))
+        return counted(self._engine, self._binding.wide(scope))
 
     def close(self) -> None:
         """Release files and connections, of every namespace. Afterwards the verbs raise ClosedError."""
@@ -185,10 +209,22 @@ class Memory:
         return self._engine.store.journal.append(events, minted=minted)
 
 
-async def recalled(engine: Engine, cue: Cue) -> Recall:
+def counted(engine: Engine, where: Where | None) -> Stats:
+    """What is held in scope, with what the chat model was asked for."""
+    held = engine.store.upkeep.stats(where, tuple(engine.components))
+    return held if engine.llm is None else replace(held, usage=engine.llm.usage())
+
+
+def rewound(engine: Engine, where: Where | None) -> None:
+    """Remove every row in scope: the components begin again."""
+    for name in engine.components:
+        engine.store.upkeep.rewind(where, name)
+
+
+async def recalled(engine: Engine, cue: Cue, *, wait: bool = False) -> Recall:
     """The recall that answers the cue, with the seconds that it took."""
     started = time.perf_counter()
-    await engine.catch_up(cue.where)
+    await engine.catch_up(cue.where, slow=wait)
     caught_up = time.perf_counter()
     hits = await engine.recall(cue)
     return Recall(
@@ -207,9 +243,10 @@ async def replayed(engine: Engine, where: Where) -> None:
 
 async def synced(engine: Engine, where: Where | None, *, retry: bool) -> None:
     """Bring the scope, or everything, up to date."""
-    paths = await offload(engine.store.journal.namespaces) if where is None else []
+    paths = await offload(engine.store.journal.namespaces, where.namespace if where is not None else None)
     for scope in [Where(namespace=path) for path in paths] if where is None else [where]:
-        await engine.catch_up(scope)
+        await engine.catch_up(scope, slow=True)
+    await engine.tidy(paths)
     if retry:
         await engine.retry(where)
     if engine.embedder is not None:

@@ -75,10 +75,11 @@ class Record:
     """A row that a component derived from events.
 
     `text` is what a hit shows. The vector is made from `index` (None: the text), the words that the row is found by
-    from `words` (None: what the vector is made from). `weight` is a factor on the row's score. With `embed` the row
-    wants a vector: when the component has not given one (`vector`, shape [dimension]) and the memory has an
-    embedder, the engine makes it. `sources` name every event the row depends on,
-    the event it shows first: forgetting follows them. The other fields are what filters look at.
+    from `words` (None: what the vector is made from). `marks` are exact keys that `Shelf.marked` finds the row by:
+    no question ever meets them. Of words and marks only hashes are stored, so that rows are read back without. `weight`
+    is a factor on the row's score. With `embed` the row wants a vector: when the component has not given one (`vector`,
+    shape [dimension]) and the memory has an embedder, the engine makes it. `sources` name every event the row depends
+    on, the event it shows first: forgetting follows them. The other fields are what filters look at.
     """
 
     text: str
@@ -94,6 +95,7 @@ class Record:
     metadata: Metadata = field(default_factory=dict)
     index: str | None = None
     words: str | None = None
+    marks: tuple[str, ...] = ()
     weight: float = 1.0
     embed: bool = True
     vector: NDArray[np.float32] | None = None
@@ -121,6 +123,20 @@ class Record:
     def embedded(self) -> str:
         """The text that the vector is made from."""
         return self.text if self.index is None else self.index
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surprisal:
+    """How surprising a text was, token by token. Shapes are [tokens].
+
+    Token i is `text[start[i]:end[i]]`; tokens follow each other, though characters between them may belong to
+    none. `bits`: −log2 p(token); `entropy`: that of the distribution that the token was drawn from, in bits; both float32.
+    """
+
+    start: NDArray[np.int32]
+    end: NDArray[np.int32]
+    bits: NDArray[np.float32]
+    entropy: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,9 +365,34 @@ class Forgotten:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallUsage:
+    """What a chat model was asked for by one component (or agent) in one stage.
+
+    `calls` were answered, `failures` were not; `retries` are attempts beyond the first. `prompt`, `cached` (of them)
+    and `reply` are tokens, of which those of `estimated` calls are estimates because the server did not tell. `cost` is in the
+    currency of the prices, None when the price is unknown. `kept` counts the questions that a kept reply answered.
+    """
+
+    model: str
+    component: str
+    stage: str
+    calls: int = 0
+    failures: int = 0
+    retries: int = 0
+    prompt: int = 0
+    cached: int = 0
+    reply: int = 0
+    estimated: int = 0
+    cost: float | None = None
+    seconds: float = 0.0
+    kept: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
     """What a memory holds. `records` and `pending` are by component; `pending` counts events not yet absorbed;
-    `unembedded` rows that want a vector in the space in use and have none. `spaces` has the one in use first."""
+    `unembedded` rows that want a vector in the space in use and have none. `spaces` has the one in use first. `usage`
+    is what the chat model was asked for since the memory was opened, of all namespaces."""
 
     namespaces: int
     events: int
@@ -361,6 +402,7 @@ class Stats:
     spaces: tuple[Space, ...]
     unembedded: int
     bytes: int
+    usage: tuple[CallUsage, ...] = ()
 
 
 def utc(value: datetime | str) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from os import PathLike, fsdecode
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from memkit.blocking import Blocking
 from memkit.components.passages import Passages
@@ -16,9 +16,13 @@ from memkit.memory import Memory
 from memkit.models.checked import Checked
 from memkit.models.specs import embedder_from
 from memkit.offload import offload
-from memkit.ports import Component, Embedder
+from memkit.ports import ChatModel, Component, Embedder, TokenScorer
 from memkit.values import Space
+from memkit.view import Workshop
 from memkit_stores import SqlStore
+
+if TYPE_CHECKING:
+    from memkit.models.metered import Metered
 
 Durability = Literal["disk", "process"]
 Vectors = Literal["memory", "pgvector"]
@@ -29,6 +33,8 @@ def open_memory(
     *,
     components: Sequence[Component] | None = None,
     embedder: Embedder | str | None = None,
+    llm: ChatModel | Metered | str | None = None,
+    scorer: TokenScorer | str | None = None,
     durability: Durability = "disk",
     vectors: Vectors = "memory",
 ) -> Memory:
@@ -37,13 +43,25 @@ def open_memory(
     `where`: the path of a SQLite file, ":memory:", or the URL of a PostgreSQL database. `components`: the ways of
     remembering (default: `Passages`). `embedder`: an Embedder, "openai:NAME", or the name or folder of a sentence-
     transformers model; without one, recall is by words. A memory keeps to the embedder that its first vectors were
-    made with: `memkit reembed` changes it. `durability`: with "disk" what was added survives a power cut, with
-    "process" the death of the process. `vectors`: with "pgvector", PostgreSQL searches the vectors and this process
-    does not hold them; other processes may open the same database either way. Raises StoreError when the database
-    cannot be opened or has no pgvector, SpaceError when the embedder is another one than the vectors were made
-    with.
+    made with: `memkit reembed` changes it. `llm`: a ChatModel, a Metered one (which has limits, prices and a budget), or
+    "openai:NAME", for the components that can ask one, and for agents. `scorer`: what tells how surprising a text is
+    (default: a model without weights, which learns from what it reads), or the folder of a Hugging Face causal model.
+    `durability`: with "disk" what was added survives a power cut, with "process" the death of the process. `vectors`:
+    with "pgvector", PostgreSQL searches the vectors and this process does not hold them; other processes may open the
+    same database either way. Raises StoreError when the database cannot be opened or has no pgvector, SpaceError when
+    the embedder is another one than the vectors were made with.
     """
-    return Memory(engine(where, components=components, embedder=embedder, durability=durability, vectors=vectors))
+    return Memory(
+        engine(
+            where,
+            components=components,
+            embedder=embedder,
+            llm=llm,
+            scorer=scorer,
+            durability=durability,
+            vectors=vectors,
+        )
+    )
 
 
 async def open_async(
@@ -51,12 +69,21 @@ async def open_async(
     *,
     components: Sequence[Component] | None = None,
     embedder: Embedder | str | None = None,
+    llm: ChatModel | Metered | str | None = None,
+    scorer: TokenScorer | str | None = None,
     durability: Durability = "disk",
     vectors: Vectors = "memory",
 ) -> AsyncMemory:
     """`open` for coroutines: the same arguments, the same verbs."""
     made = await offload(
-        engine, where, components=components, embedder=embedder, durability=durability, vectors=vectors
+        engine,
+        where,
+        components=components,
+        embedder=embedder,
+        llm=llm,
+        scorer=scorer,
+        durability=durability,
+        vectors=vectors,
     )
     return AsyncMemory(made)
 
@@ -66,6 +93,8 @@ def engine(
     *,
     components: Sequence[Component] | None,
     embedder: Embedder | str | None,
+    llm: ChatModel | Metered | str | None = None,
+    scorer: TokenScorer | str | None = None,
     durability: Durability,
     vectors: Vectors = "memory",
 ) -> Engine:
@@ -78,13 +107,15 @@ def engine(
     if not chosen or twice:
         raise ValueError(f"a memory needs components with different names; {', '.join(twice) or 'none'} given")
     checked = None if embedder is None else _checked(embedder)
+    metered = None if llm is None else _metered(llm)
+    reader = None if scorer is None else _reader(scorer)
     store = SqlStore(fsdecode(where), durability=durability, vectors=vectors)
     try:
         _agree(store, checked)
     except BaseException:
         store.close()
         raise
-    return Engine(store, chosen, checked)
+    return Engine(Workshop(store, checked, metered, reader), chosen)
 
 
 def reembed(
@@ -106,7 +137,7 @@ def reembed(
     blocking = Blocking()
     try:
         before = [space for space, current in store.spaces.every() if current and space != checked.space]
-        maker = Engine(store, (), checked)
+        maker = Engine(Workshop(store, checked), ())
         total = store.spaces.count_missing(checked.space)
         done = 0
 
@@ -131,6 +162,29 @@ def _checked(embedder: Embedder | str) -> Checked:
     if not hasattr(embedder, "embed") or not hasattr(embedder, "space"):
         raise TypeError(f"the embedder is a {type(embedder).__name__}; give an Embedder, or the name of a model")
     return Checked(embedder)
+
+
+def _metered(llm: ChatModel | Metered | str) -> Metered:
+    from memkit.models.metered import Metered
+    from memkit.models.specs import llm_from
+
+    if isinstance(llm, Metered):
+        return llm
+    if isinstance(llm, str):
+        return Metered(llm_from(llm))
+    if not hasattr(llm, "complete") or not hasattr(llm, "stream"):
+        raise TypeError(f"the llm is a {type(llm).__name__}; give a ChatModel, or the name of one")
+    return Metered(llm)
+
+
+def _reader(scorer: TokenScorer | str) -> TokenScorer:
+    if isinstance(scorer, str):
+        from memkit.models.specs import scorer_from
+
+        return scorer_from(scorer)
+    if not hasattr(scorer, "start"):
+        raise TypeError(f"the scorer is a {type(scorer).__name__}; give a TokenScorer, or the folder of a causal model")
+    return scorer
 
 
 def _agree(store: SqlStore, embedder: Checked | None) -> None:

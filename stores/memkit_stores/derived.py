@@ -150,7 +150,7 @@ def record_row(record: Record) -> Mapping[str, object]:
         "metadata": record.metadata,
         "weight": record.weight,
         "embed": record.embed,
-        "terms": pack(record.embedded if record.words is None else record.words),
+        "terms": pack(record.embedded if record.words is None else record.words, record.marks),
         "start": record.sources[0].start,
     }
 

@@ -63,10 +63,21 @@ class SqlJournal:
                 by_key[name] = event.id
         return fresh, tuple(stored)
 
-    def read(self, where: Where, /, *, after: int = 0, limit: int | None = None, newest: bool = False) -> list[Event]:
+    def read(
+        self,
+        where: Where,
+        /,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int | None = None,
+        newest: bool = False,
+    ) -> list[Event]:
         """See `memkit.ports.Journal.read`."""
         order = events.c.position.desc() if newest else events.c.position
         query = select(*_COLUMNS).where(condition(where, events, self._database.dialect), events.c.position > after)
+        if before is not None:
+            query = query.where(events.c.position < before)
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(order).limit(limit)).all()
         return [to_event(row) for row in (reversed(rows) if newest else rows)]

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memkit_stores.columns import Column
-from memkit_stores.words import asked, forget_words, hashed, unpack_many
+from memkit_stores.words import asked, forget_words, hashed, hashed_mark, unpack_many
 
 HEAD = 4096  # postings, about 200 short texts; to look through them takes 2 us a term
 RATIO = 3  # a segment is at least this many times the next one; 2 moves rows less but makes more segments
@@ -97,9 +97,24 @@ class Snapshot:
         The arrays are not to be written to: they may be the index itself.
         """
         terms = asked(text)
-        values = np.fromiter(map(hashed, terms), np.uint64, len(terms))
-        rows: list[list[NDArray[np.int32]]] = [[] for _ in terms]
-        counts: list[list[NDArray[np.float32]]] = [[] for _ in terms]
+        rows, counts = self._found(np.fromiter(map(hashed, terms), np.uint64, len(terms)))
+        return Found(
+            terms=tuple(terms),
+            frequency=np.fromiter(map(len, rows), np.int64, len(rows)),
+            rows=rows,
+            counts=counts,
+        )
+
+    def marked(self, mark: str, /) -> NDArray[np.int32]:
+        """The rows with this mark, ascending. The array is not to be written to, either."""
+        return self._found(np.array([hashed_mark(mark)], np.uint64))[0][0]
+
+    def _found(
+        self, values: NDArray[np.uint64]
+    ) -> tuple[tuple[NDArray[np.int32], ...], tuple[NDArray[np.float32], ...]]:
+        """For each hash the rows that hold it, and how often."""
+        rows: list[list[NDArray[np.int32]]] = [[] for _ in values]
+        counts: list[list[NDArray[np.float32]]] = [[] for _ in values]
         for segment in self.segments:
             places = np.searchsorted(segment.terms, values)
             places[places == len(segment.terms)] = 0
@@ -113,13 +128,7 @@ class Snapshot:
             if len(places):
                 rows[number].append(self.head_rows[places])
                 counts[number].append(self.head_counts[places])
-        found = tuple(_joined(parts, np.int32) for parts in rows)
-        return Found(
-            terms=tuple(terms),
-            frequency=np.fromiter(map(len, found), np.int64, len(found)),
-            rows=found,
-            counts=tuple(_joined(parts, np.float32) for parts in counts),
-        )
+        return tuple(_joined(parts, np.int32) for parts in rows), tuple(_joined(parts, np.float32) for parts in counts)
 
     @property
     def nbytes(self) -> int:

@@ -48,6 +48,10 @@ class Shelf:
         """See `memkit.ports.Shelf.postings`."""
         return self._words.postings(text)
 
+    def marked(self, mark: str, /) -> NDArray[np.int32]:
+        """See `memkit.ports.Shelf.marked`."""
+        return self._words.marked(mark)
+
     def beside(self, rows: NDArray[np.int64], /) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """See `memkit.ports.Shelf.beside`."""
         before = self._columns.before[rows].astype(np.int64)

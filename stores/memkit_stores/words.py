@@ -158,10 +158,16 @@ def _words(text: str, *, alone: bool) -> list[str]:
     return words
 
 
-def pack(text: str) -> bytes:
+def hashed_mark(mark: str) -> int:
+    """The 64 bits of a mark. No term begins with what stands before it here, so that no question meets it."""
+    return hashed("\0" + mark)
+
+
+def pack(text: str, marks: Sequence[str] = ()) -> bytes:
     """The distinct terms of a text with their counts: a version byte, the hashes (uint64), the counts (uint16).
 
-    Little-endian, in the order in which the text has them first.
+    Little-endian, in the order in which the text has them first. Marks come last, as terms that occur 0 times: they
+    add nothing to a row's length.
     """
     tally: dict[int, int] = {}
     count = tally.get
@@ -170,6 +176,9 @@ def pack(text: str) -> bytes:
     size = len(tally)
     if max(tally.values(), default=0) > MOST:
         tally = {term: min(value, MOST) for term, value in tally.items()}
+    if marks:
+        tally.update(dict.fromkeys(map(hashed_mark, marks), 0))
+        size = len(tally)
     return struct.pack(f"<B{size}Q{size}H", VERSION, *tally, *tally.values())
 
 

@@ -12,6 +12,7 @@ from memkit.ports import Store
 from memkit.testing.components import Notes
 from memkit.testing.threads import at_once
 from memkit.values import Event, Where
+from memkit.view import Workshop
 from memkit_stores import SqlStore
 
 SAID = [f"note {n}" for n in range(30)]
@@ -33,7 +34,7 @@ def opened(where: str) -> Iterator[Callable[..., Memory]]:
 
         def open_memory(*components: Notes) -> Memory:
             store = stack.enter_context(closing(SqlStore(where)))
-            return stack.enter_context(Memory(Engine(store, components, None, pauses=())))
+            return stack.enter_context(Memory(Engine(Workshop(store), components, pauses=())))
 
         yield open_memory
 
@@ -119,7 +120,7 @@ def test_an_event_that_is_forgotten_while_it_is_absorbed_leaves_nothing(where: s
                 other.upkeep.forget(Where(namespace="default", ids=frozenset({event.id})), verify=False)
 
         notes = Notes(trouble=forget)
-        with Memory(Engine(SqlStore(where), [notes], None, pauses=(0, 0))) as memory:
+        with Memory(Engine(Workshop(SqlStore(where)), [notes], pauses=(0, 0))) as memory:
             memory.add(SAID[:6])
             memory.recall("note")
             assert rows(other) == ["note 0", "note 1", "note 2", "note 4", "note 5"]
@@ -134,7 +135,7 @@ def test_a_namespace_that_is_forgotten_while_it_is_absorbed_is_empty(where: str)
             if event.text == "note 3":
                 other.upkeep.forget(Where(namespace="default"), verify=False)
 
-        with Memory(Engine(SqlStore(where), [Notes(trouble=forget)], None, pauses=(0, 0))) as memory:
+        with Memory(Engine(Workshop(SqlStore(where)), [Notes(trouble=forget)], pauses=(0, 0))) as memory:
             memory.add(SAID[:6])
             assert list(memory.recall("note")) == []
             assert rows(other) == []

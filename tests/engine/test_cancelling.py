@@ -15,6 +15,7 @@ from memkit.models.checked import Checked
 from memkit.testing.components import Notes
 from memkit.testing.embedders import HashEmbedder, SlowEmbedder
 from memkit.values import Where
+from memkit.view import Workshop
 from memkit_stores import SqlStore
 
 SAID = [f"note {n}" for n in range(40)]
@@ -26,7 +27,7 @@ async def opened(where: str, *, seconds: float = 0.001) -> AsyncIterator[AsyncMe
     store = SqlStore(where)
     embedder = Checked(SlowEmbedder(HashEmbedder(8), seconds))
     store.spaces.use(embedder.space, whole=False)
-    async with AsyncMemory(Engine(store, [Notes(seconds=seconds)], embedder, pauses=(0.001,))) as memory:
+    async with AsyncMemory(Engine(Workshop(store, embedder), [Notes(seconds=seconds)], pauses=(0.001,))) as memory:
         yield memory
 
 
@@ -135,7 +136,7 @@ def test_whoever_waits_for_a_cancelled_call_goes_on(tmp_path: Path) -> None:
 def test_a_cancelled_sync_goes_on_where_it_was(tmp_path: Path) -> None:
     where = str(tmp_path / "memory.db")
     with_words = SqlStore(where)
-    words_only = AsyncMemory(Engine(with_words, [Notes()], None))
+    words_only = AsyncMemory(Engine(Workshop(with_words), [Notes()]))
 
     async def prepare() -> None:
         async with words_only as memory:

@@ -22,6 +22,7 @@ from memkit.testing.embedders import (
     one_too_few,
 )
 from memkit.values import Event, Record, Source, Where
+from memkit.view import Workshop
 from memkit_stores import SqlStore
 
 NOON = datetime(2024, 5, 8, 12, tzinfo=UTC)
@@ -53,7 +54,7 @@ def opened() -> Iterator[Callable[..., Memory]]:
             store = SqlStore(":memory:")
             if embedder is not None:
                 store.spaces.use(embedder.space, whole=False)
-            engine = Engine(store, components, embedder, pauses=(0, 0), clock=lambda: NOON)
+            engine = Engine(Workshop(store, embedder), components, pauses=(0, 0), clock=lambda: NOON)
             return stack.enter_context(Memory(engine))
 
         yield open_memory
@@ -146,7 +147,7 @@ def test_a_deferred_event_waits_for_a_memory_that_has_the_component(opened: Call
     memory = opened(Notes(trouble=Trouble()))
     memory.add(SAID)
     memory.recall("one")
-    other = Memory(Engine(memory._engine.store, [Notes("other")], None, pauses=()))
+    other = Memory(Engine(Workshop(memory._engine.store), [Notes("other")], pauses=()))
     assert len(other.sync(retry=True).deferred) == 1
 
 

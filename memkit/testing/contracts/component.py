@@ -29,7 +29,7 @@ from memkit.testing.contracts.contents import alike, answers, conversations, hel
 from memkit.testing.contracts.law import Contract, law
 from memkit.testing.contracts.samples import an_event, fresh_namespace, some_events, some_filters, texts
 from memkit.values import Cue, Event, Hit, Where
-from memkit.view import StoredView
+from memkit.view import Workshop
 from memkit_stores import SqlStore
 
 QUESTIONS = (
@@ -82,7 +82,7 @@ class ComponentContract(Contract):
         checked = None if embedder is None else Checked(embedder)
         if checked is not None:
             store.spaces.use(checked.space, whole=False)
-        return Engine(store, [component], checked, pauses=())
+        return Engine(Workshop(store, checked), [component], pauses=())
 
     @pytest.fixture
     def memory(self, engine: Engine) -> Iterator[Memory]:
@@ -249,12 +249,7 @@ class ComponentContract(Contract):
 
 def recall_of(engine: Engine, component: Component, cue: Cue) -> Sequence[Hit]:
     """What the component itself answers once everything is absorbed: the engine would cut a list that is too long."""
-    view = StoredView(
-        engine.store,
-        component.name,
-        Where(namespace=cue.where.namespace, below=cue.where.below),
-        engine.embedder,
-    )
+    view = engine.shop.view(component.name, cue.where)
 
     async def asked() -> Sequence[Hit]:
         await engine.catch_up(cue.where)

@@ -1,8 +1,4 @@
-"""The protocols between memkit's parts. Whoever implements one imports nothing else of memkit but `values` and `errors`.
-
-Everything here that is a plain `def` is local work and may be called from any thread; what may wait for a network is
-`async def`.
-"""
+"""One database: the journal, what was derived from it, and the embedding spaces."""
 
 from __future__ import annotations
 
@@ -10,136 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from memkit.values import Cue, Deferred, Draft, Event, Forgotten, Hit, Receipt, Record, Space, Stats, Where
+from memkit.ports.shelf import Shelf
+from memkit.values import Deferred, Draft, Event, Forgotten, Receipt, Record, Space, Stats, Where
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-
-class Embedder(Protocol):
-    """Turns texts into vectors of one embedding space."""
-
-    @property
-    def space(self) -> Space:
-        """The space of every vector that this embedder returns."""
-        ...
-
-    async def embed(self, texts: Sequence[str], /, *, query: bool) -> NDArray[np.float32]:
-        """Return float32 of shape [len(texts), space.dimension], row i for text i. `query` chooses the prefix."""
-        ...
-
-
-class Postings(Protocol):
-    """Which rows hold the terms of one query, and how often.
-
-    Terms are in the order in which the query first has them, without repetition, stop words left out (unless nothing
-    else is there). `frequency[t]` counts the rows that hold term t; `rows[t]` are those rows, ascending, int32;
-    `counts[t]` the occurrences in each, float32.
-    """
-
-    @property
-    def terms(self) -> tuple[str, ...]: ...
-    @property
-    def frequency(self) -> NDArray[np.int64]: ...
-    @property
-    def rows(self) -> tuple[NDArray[np.int32], ...]: ...
-    @property
-    def counts(self) -> tuple[NDArray[np.float32], ...]: ...
-
-
-class Shelf(Protocol):
-    """All rows of one component in one scope, as columns, at one moment. Row numbers are 0 … size-1.
-
-    Rows are ordered by the journal: within a namespace a row made from an earlier event comes first. Shapes are
-    [size]. `id`: record ids, int64. `strand`: int32 code of what the row is part of: its session, or its document;
-    negative for turns without a session, which follow each other but need not have to do with each other.
-    `author`: int32 code into `authors`, -1 for none. `length`: number of terms in the row,
-    `weight`: what the component gave it; both float32.
-    """
-
-    @property
-    def size(self) -> int: ...
-    @property
-    def id(self) -> NDArray[np.int64]: ...
-    @property
-    def strand(self) -> NDArray[np.int32]: ...
-    @property
-    def author(self) -> NDArray[np.int32]: ...
-    @property
-    def length(self) -> NDArray[np.float32]: ...
-    @property
-    def weight(self) -> NDArray[np.float32]: ...
-    @property
-    def authors(self) -> Sequence[str]: ...
-
-    def beside(self, rows: NDArray[np.int64], /) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """For each row the one before it and the one after it in its strand, -1 for none."""
-        ...
-
-    def postings(self, text: str, /) -> Postings:
-        """The rows that hold each term of the text. The text is text: it has no query syntax."""
-        ...
-
-    def nearest(
-        self, vector: NDArray[np.float32], k: int, mask: NDArray[np.bool_] | None, /
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The k rows with the largest inner product among those the mask admits, best first, with the products.
-
-        Fewer than k come back when fewer have a vector. The mask comes before the limit.
-        """
-        ...
-
-    def similarity(self, vector: NDArray[np.float32], rows: NDArray[np.int64], /) -> NDArray[np.float32]:
-        """The inner product with each of the rows; -1 for a row without a vector."""
-        ...
-
-    def admitted(self, where: Where, /) -> NDArray[np.bool_] | None:
-        """A mask of shape [size] of the rows that `where` admits; None when it narrows nothing."""
-        ...
-
-
-class View(Protocol):
-    """What a component may see: its own rows in the scope of the call, and the models. It cannot write."""
-
-    @property
-    def space(self) -> Space | None:
-        """The embedding space in use, or None when the memory has no embedder."""
-        ...
-
-    async def embed(self, texts: Sequence[str], /, *, query: bool = False) -> NDArray[np.float32]:
-        """Vectors of the texts, checked. Raises ModelError when the memory has no embedder."""
-        ...
-
-    async def shelf(self) -> Shelf:
-        """This component's rows as columns, up to date with everything committed before the call."""
-        ...
-
-    async def records(self, ids: Sequence[int], /) -> list[Record]:
-        """The rows with these ids, in this order, without vectors. Unknown ids are left out."""
-        ...
-
-
-class Component(Protocol):
-    """A way of remembering. It holds no state of its own: what it knows is in its rows.
-
-    Laws, which `memkit.testing` checks: the rows of a draft depend on nothing but the events that their sources
-    name; absorbing in one batch or in several gives the same rows; `recall` returns rows that `cue.where` admits,
-    at most `cue.k`, best first, with scores in [0, 1].
-    """
-
-    @property
-    def name(self) -> str:
-        """A short name, unique in a memory and the same from one run to the next: rows are kept under it."""
-        ...
-
-    async def absorb(self, events: Sequence[Event], view: View, /) -> Draft:
-        """What to remember of these events of one namespace, oldest first. Raising leaves nothing behind."""
-        ...
-
-    async def recall(self, cue: Cue, view: View, /) -> Sequence[Hit]:
-        """The rows that answer the cue, best first."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +33,18 @@ class Journal(Protocol):
         """
         ...
 
-    def read(self, where: Where, /, *, after: int = 0, limit: int | None = None, newest: bool = False) -> list[Event]:
-        """Events that `where` admits with a position above `after`, in journal order. With `newest`, the limit keeps
-        the last ones instead of the first."""
+    def read(
+        self,
+        where: Where,
+        /,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int | None = None,
+        newest: bool = False,
+    ) -> list[Event]:
+        """Events that `where` admits with a position above `after` and below `before`, in journal order. With `newest`,
+        the limit keeps the last ones instead of the first."""
         ...
 
     def namespaces(self, under: str | None = None, /) -> list[str]:
@@ -210,6 +91,12 @@ class Derived(Protocol):
         """The rows with these ids that lie in scope, in the order of the ids, without vectors."""
         ...
 
+    def every(
+        self, where: Where, /, *, component: str | None = None, after: int = 0, limit: int | None = None
+    ) -> list[Record]:
+        """The rows that `where` admits, of one component or of all, by id, above `after`, without vectors."""
+        ...
+
 
 class Upkeep(Protocol):
     """What is done now and then."""
@@ -221,6 +108,11 @@ class Upkeep(Protocol):
         them and all its later rows in that namespace are removed, so that absorbing again leaves what would have
         been there without the forgotten events.
         """
+        ...
+
+    def rewind(self, where: Where | None, component: str, /) -> int:
+        """Remove all rows of a component in scope, or everywhere, with what waits of it in the deferred queue, and put
+        its cursors back to the beginning. Returns how many rows there were."""
         ...
 
     def retry(self, entry: Deferred, draft: Draft, space: Space | None, /) -> bool:
@@ -238,6 +130,19 @@ class Upkeep(Protocol):
 
     def stats(self, where: Where | None, components: Sequence[str], /) -> Stats:
         """What is held, in scope or altogether."""
+        ...
+
+
+class Calls(Protocol):
+    """Replies of models to questions about events: not asked twice, and forgotten with the events."""
+
+    def find(self, namespace: str, component: str, keys: Sequence[str], /) -> dict[str, str]:
+        """The kept replies, by key. A key that is not known is left out."""
+        ...
+
+    def keep(self, namespace: str, component: str, key: str, reply: str, events: Sequence[str], /) -> bool:
+        """Keep a reply to a question about these events. False, and nothing is kept, when one of them is gone. A key
+        that is known keeps its first reply."""
         ...
 
 
@@ -286,6 +191,8 @@ class Store(Protocol):
     def upkeep(self) -> Upkeep: ...
     @property
     def spaces(self) -> Spaces: ...
+    @property
+    def calls(self) -> Calls: ...
 
     def close(self) -> None:
         """Release files and connections. Afterwards every call raises ClosedError."""

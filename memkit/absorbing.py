@@ -1,0 +1,223 @@
+"""From the journal to rows: how one component is brought up to date, whatever fails on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import datetime
+from threading import Lock
+from weakref import WeakValueDictionary
+
+from memkit.blocking import NeedsLoop
+from memkit.drafts import check_owner, check_spans, check_vector
+from memkit.errors import (
+    AbsorbError,
+    BudgetError,
+    ClosedError,
+    ModelError,
+    SpaceError,
+    StoreError,
+    UnreachableError,
+)
+from memkit.offload import looped, offload, settled
+from memkit.ports import Component, Consolidates, Progress
+from memkit.values import Deferred, Draft, Event, Where
+from memkit.view import Workshop
+
+BATCH = 256  # events shown to a component at once
+PAUSES = (0.2, 1.0)  # seconds before the second and the third attempt; then the event is deferred
+
+
+class Absorbing:
+    """Shows components the events that they have not seen, and commits what they draft. `pauses` are the waits between
+    attempts, seconds."""
+
+    def __init__(self, shop: Workshop, *, pauses: Sequence[float], clock: Callable[[], datetime]) -> None:
+        self._shop = shop
+        self._store = shop.store
+        self._pauses = pauses
+        self._clock = clock
+        self._lock = Lock()
+        # weak: should Ctrl-C keep a turn from being given back, it ends with whoever had it
+        self._busy: WeakValueDictionary[tuple[str, str], Future[None]] = WeakValueDictionary()
+
+    async def follow(self, namespace: str, component: Component) -> None:
+        """Bring one component to the head of one namespace."""
+        key, mine = (namespace, component.name), Future[None]()
+        try:
+            while (other := self._claimed(key, mine)) is not mine:
+                await settled(other)
+            while True:
+                progress = await self._progress(namespace, component)
+                since = progress.cursors[component.name]
+                if since >= progress.head:
+                    return
+                where = Where(namespace=namespace)
+                events = await offload(self._store.journal.read, where, after=since, limit=BATCH)
+                if not events:
+                    return
+                await self._absorb(namespace, component, events, since, self._pauses)
+        finally:
+            self._release(key, mine)
+
+    async def tidy(self, namespace: str, component: Component) -> None:
+        """Let a component that consolidates do so. What it drafts is dropped when events came in meanwhile: the next
+        time will do."""
+        if not isinstance(component, Consolidates):
+            return
+        key, mine = (namespace, component.name), Future[None]()
+        try:
+            while (other := self._claimed(key, mine)) is not mine:
+                await settled(other)
+            at = (await self._progress(namespace, component)).cursors[component.name]
+            drafted = await component.consolidate(self._shop.view(component.name, Where(namespace=namespace)))
+            draft = await self._checked(namespace, component, drafted, {})
+            if draft.records:
+                await self._commit(namespace, component, draft, at, at)
+        finally:
+            self._release(key, mine)
+
+    async def drafted(self, namespace: str, component: Component, events: Sequence[Event]) -> Draft:
+        """What the component makes of the events, checked, with vectors."""
+        draft = await component.absorb(events, self._shop.view(component.name, Where(namespace=namespace)))
+        return await self._checked(namespace, component, draft, {event.id: len(event.text) for event in events})
+
+    async def _progress(self, namespace: str, component: Component) -> Progress:
+        where = Where(namespace=namespace)
+        standing = await offload(self._store.derived.progress, where, (component.name,))
+        return standing.get(namespace, Progress(head=0, cursors={component.name: 0}))
+
+    async def _absorb(
+        self, namespace: str, component: Component, events: Sequence[Event], since: int, pauses: Sequence[float]
+    ) -> bool:
+        """Absorb and commit these events together or, when that fails, one by one. False when one was deferred."""
+        try:
+            draft = await self.drafted(namespace, component, events)
+            await self._commit(namespace, component, draft, since, events[-1].position)
+        except Exception as e:  # noqa: BLE001  a component may fail in any way: that is what the queue is for
+            pass_on(e)
+            await self._reach_embedder(e)
+            if len(events) == 1:
+                return await self._insist(namespace, component, events[0], since, e, pauses)
+            well = True
+            for event in events:
+                # after one was deferred the rest of the batch is not waited for: the component may fail on each of them
+                well &= await self._absorb(namespace, component, [event], since, pauses if well else ())
+                since = event.position
+            return well
+        return True
+
+    async def _reach_embedder(self, error: Exception) -> None:
+        """Raise ModelError when the embedder answers nobody: no event is to blame then, and all of them can wait."""
+        if self._shop.embedder is None or not isinstance(error, ModelError):
+            return
+        for seconds in (*self._pauses, None):
+            try:
+                await self._shop.embedder.embed(["Does the embedder answer?"], query=False)
+                return
+            except ModelError:
+                if seconds is None:
+                    raise
+                await asyncio.sleep(seconds)
+
+    async def _insist(
+        self,
+        namespace: str,
+        component: Component,
+        event: Event,
+        since: int,
+        error: Exception,
+        pauses: Sequence[float],
+    ) -> bool:
+        """Try one event again after each pause; then put it on the deferred queue and go on behind it. False then."""
+        if not await self._there(event):
+            return True  # it was forgotten meanwhile
+        for seconds in pauses:
+            await asyncio.sleep(seconds)
+            try:
+                draft = await self.drafted(namespace, component, [event])
+                await self._commit(namespace, component, draft, since, event.position)
+                return True
+            except Exception as e:  # noqa: BLE001  see `_absorb`
+                pass_on(e)
+                error = e
+        entry = Deferred(
+            namespace=namespace,
+            component=component.name,
+            event=event.id,
+            error=told(error),
+            attempts=1 + len(pauses),
+            at=self._clock(),
+        )
+        if await self._there(event):
+            await self._commit(namespace, component, Draft(), since, event.position, failed=[entry])
+        return False
+
+    async def _checked(self, namespace: str, component: Component, draft: object, lengths: dict[str, int]) -> Draft:
+        """The draft, if it keeps the rules, with the vectors that it wants. `lengths` are those of the events shown."""
+        if not isinstance(draft, Draft):
+            raise AbsorbError(f"component {component.name} returned a {type(draft).__name__}; it returns a Draft")
+        for record in draft.records:
+            check_owner(record, namespace, component.name)
+            check_spans(record, lengths)
+            check_vector(record, self._shop.space)
+        bare = [n for n, record in enumerate(draft.records) if record.embed and record.vector is None]
+        if self._shop.embedder is None or not bare:
+            return draft
+        records = list(draft.records)
+        vectors = await self._shop.embedder.embed([records[n].embedded for n in bare], query=False)
+        for n, vector in zip(bare, vectors, strict=True):
+            records[n] = replace(records[n], vector=vector)
+        return Draft(tuple(records))
+
+    async def _commit(
+        self,
+        namespace: str,
+        component: Component,
+        draft: Draft,
+        since: int,
+        upto: int,
+        failed: Sequence[Deferred] = (),
+    ) -> None:
+        await offload(
+            self._store.derived.commit,
+            namespace,
+            component.name,
+            draft,
+            self._shop.space,
+            since=since,
+            upto=upto,
+            failed=failed,
+        )  # False: another process was quicker, and the next look at the cursor shows it
+
+    async def _there(self, event: Event) -> bool:
+        where = Where(namespace=event.namespace, ids=frozenset({event.id}))
+        return bool(await offload(self._store.journal.read, where))
+
+    def _claimed(self, key: tuple[str, str], mine: Future[None]) -> Future[None]:
+        """Whose turn it is; nobody's becomes mine. One at a time in this process: the rest wait, and find the work
+        done. Other processes are kept out by the cursor, at the price of work done twice."""
+        with self._lock:
+            return self._busy.setdefault(key, mine)
+
+    def _release(self, key: tuple[str, str], mine: Future[None]) -> None:
+        with self._lock:
+            if self._busy.get(key) is mine:
+                del self._busy[key]
+        mine.set_result(None)
+
+
+def pass_on(error: Exception) -> None:
+    """Raise what is not the event's fault: the database's trouble, a chat model that answers nobody or costs too much, and
+    the lack of a loop to wait on."""
+    if isinstance(error, (StoreError, SpaceError, ClosedError, NeedsLoop, UnreachableError, BudgetError)):
+        raise error
+    if not looped():
+        raise NeedsLoop from error
+
+
+def told(error: Exception) -> str:
+    """An error as the deferred queue has it."""
+    return f"{type(error).__name__}: {error}"
