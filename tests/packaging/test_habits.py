@@ -10,6 +10,7 @@ from typing import Any
 LATE_IMPORTS: dict[str, str] = {
     "memkit/__init__.py": "the public names are lazy: importing memkit loads nothing heavy",
     "memkit/models/specs.py": "a spec names an optional library, which is loaded when somebody asks for it",
+    "memkit/testing/plugin.py": "pytest imports it in every run where memkit is installed; a fixture loads what it needs",
     "memkit/wiring.py": "an optional library is loaded when a choice asks for it",
     "kernels/memkit_kernels/backend.py": "asks triton, where it is installed, how it was built",
     "kernels/memkit_kernels/*__init__.py": "the kernel behind its reference: triton is loaded where it can run",

@@ -48,6 +48,13 @@ def test_the_wheel_says_what_it_is_and_may_not_be_uploaded(wheel: ZipFile) -> No
     assert any(name.endswith("/licenses/LICENSE") for name in wheel.namelist())
 
 
-def test_the_wheel_brings_one_command(wheel: ZipFile) -> None:
+def test_the_wheel_brings_one_command_and_one_pytest_plugin(wheel: ZipFile) -> None:
     name = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
-    assert wheel.read(name).decode().split() == ["[console_scripts]", "memkit", "=", "memkit.cli:main"]
+    assert wheel.read(name).decode().split("\n") == [
+        "[console_scripts]",
+        "memkit = memkit.cli:main",
+        "",
+        "[pytest11]",
+        "memkit.testing.plugin = memkit.testing.plugin",
+        "",
+    ]

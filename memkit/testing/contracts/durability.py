@@ -31,6 +31,8 @@ class DurabilityLaws(OfStore):
         assert cursor(another, namespace) == two.position
         assert another.upkeep.deferred(where) == [failure(two)]
         assert another.spaces.every() == [(SPACE, True)]
+        assert store.calls.keep(namespace, "c", "k", "reply", [one.id])
+        assert another.calls.find(namespace, "c", ["k"]) == {"k": "reply"}
 
     def test_two_stores_see_each_others_changes_at_once(self, store: Store, another: Store) -> None:
         namespace = fresh_namespace()
@@ -75,11 +77,15 @@ class DurabilityLaws(OfStore):
             lambda: store.derived.commit(namespace, "c", a_draft(), None, since=event.position, upto=9),
             lambda: store.derived.shelf("c", where, None),
             lambda: store.derived.records("c", where, [1]),
+            lambda: store.derived.every(where),
             lambda: store.upkeep.forget(where, verify=False),
+            lambda: store.upkeep.rewind(where, "c"),
             lambda: store.upkeep.deferred(None),
             lambda: store.upkeep.stats(None, ["c"]),
             lambda: store.spaces.every(),
             lambda: store.spaces.use(SPACE, whole=False),
+            lambda: store.calls.find(namespace, "c", ["k"]),
+            lambda: store.calls.keep(namespace, "c", "k", "reply", [event.id]),
         ]
         for call in calls:
             with pytest.raises(ClosedError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given
@@ -57,6 +58,29 @@ class FilterLaws(OfStore):
             assert admitted.shape == (shelf.size,)
             found = store.derived.records("c", where, shelf.id[admitted].tolist())
             assert sorted(row.text for row in found) == sorted(row.text for row in rows if where.admits(row)), where
+
+    @law(15)
+    @given(case=filtered_events(), limit=st.integers(1, 4), data=st.data())
+    def test_every_row_that_where_admits_comes_page_by_page_with_all_its_sources(
+        self, store: Store, case: Filtered, limit: int, data: st.DataObject
+    ) -> None:
+        store.journal.append(case.events)
+        made = {"c": _derived(store, case.events, data), "d": _derived(store, case.events, data, component="d")}
+        for where in case.filters:
+            for component in ("c", "d", None):
+                found, page = list[Record](), store.derived.every(where, component=component, limit=limit)
+                while page:
+                    assert len(page) <= limit
+                    found += page
+                    page = store.derived.every(where, component=component, after=page[-1].id, limit=limit)
+                ids = [row.id for row in found]
+                assert ids == sorted(set(ids))
+                assert store.derived.every(where, component=component) == found
+                rows = [row for name in made if component in (name, None) for row in made[name]]
+                wanted = [row for row in rows if where.admits(row)]
+                bare = [replace(row, id=0) for row in found]
+                assert len(bare) == len(wanted), where
+                assert all(row in bare for row in wanted), where
 
     def test_every_single_value_is_equal_to_those_that_where_has_it_equal_to(self, store: Store) -> None:
         """1 is 1.0, but not true and not "1"; é in one letter is not é in two."""
@@ -131,15 +155,20 @@ def _ids(events: Sequence[Event]) -> list[str]:
     return [event.id for event in events]
 
 
-def _derived(store: Store, events: Sequence[Event], data: st.DataObject) -> list[Record]:
+def _derived(store: Store, events: Sequence[Event], data: st.DataObject, *, component: str = "c") -> list[Record]:
     """A row for each event, of one to three sources, committed."""
     rows: list[Record] = []
     for namespace in sorted({event.namespace for event in events}):
         own = [event for event in events if event.namespace == namespace]
         made = [
-            a_record(event, *data.draw(st.lists(st.sampled_from(own), max_size=2)), text=f"row {n} of {namespace}")
+            a_record(
+                event,
+                *data.draw(st.lists(st.sampled_from(own), max_size=2)),
+                component=component,
+                text=f"row {n} of {namespace}",
+            )
             for n, event in enumerate(own)
         ]
-        assert store.derived.commit(namespace, "c", a_draft(*made), None, since=0, upto=1 << 40)
+        assert store.derived.commit(namespace, component, a_draft(*made), None, since=0, upto=1 << 40)
         rows += made
     return rows

@@ -92,18 +92,26 @@ class JournalLaws(OfStore):
         assert [event.text for event in back] == [f"{n}" for n in (*range(0, 1100, 2), *range(1, 1100, 2))]
 
     @law()
-    @given(size=st.integers(0, 9), after=st.integers(-1, 9), limit=st.none() | st.integers(0, 10), newest=st.booleans())
-    def test_after_limit_and_newest_cut_the_list(
-        self, store: Store, size: int, after: int, limit: int | None, newest: bool
+    @given(
+        size=st.integers(0, 9),
+        after=st.integers(-1, 9),
+        before=st.none() | st.integers(-1, 9),
+        limit=st.none() | st.integers(0, 10),
+        newest=st.booleans(),
+    )
+    def test_after_before_limit_and_newest_cut_the_list(
+        self, store: Store, size: int, after: int, before: int | None, limit: int | None, newest: bool
     ) -> None:
         namespace, noise = fresh_namespace(), fresh_namespace()
         for n in range(size):
             store.journal.append([an_event(f"{n}", namespace=namespace), an_event("noise", namespace=noise)])
         every = store.journal.read(Where(namespace=namespace))
         place = every[after].position if 0 <= after < size else 0
-        late = [event for event in every if event.position > place]
-        wanted = late[-limit:] if newest and limit else late[:limit]
-        assert store.journal.read(Where(namespace=namespace), after=place, limit=limit, newest=newest) == wanted
+        end = None if before is None else every[before].position if 0 <= before < size else 0
+        inside = [event for event in every if event.position > place and (end is None or event.position < end)]
+        wanted = inside[-limit:] if newest and limit else inside[:limit]
+        where = Where(namespace=namespace)
+        assert store.journal.read(where, after=place, before=end, limit=limit, newest=newest) == wanted
 
     def test_the_namespaces_are_those_that_hold_events(self, store: Store) -> None:
         base = fresh_namespace()

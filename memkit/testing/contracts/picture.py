@@ -14,13 +14,15 @@ from memkit.ports import Shelf
 from memkit.values import Record
 
 WORDS = ("alpha", "beta", "gamma", "delta")  # each its own term, in every store's idea of a word
+MARKS = ("alpha", "Alpha", "beta gamma", "", "日本")  # some are words as well
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A row: the counts of its words, its vector or None, the rows beside it by their order, and so on."""
+    """A row: the counts of its words, its marks, its vector or None, the rows beside it by their order, and so on."""
 
     words: tuple[tuple[str, int], ...]
+    marks: frozenset[str]
     length: float
     weight: float
     author: str | None
@@ -30,19 +32,23 @@ class Picture:
     vector: tuple[float, ...] | None
 
 
-def picture(shelf: Shelf, *, words: Sequence[str] = WORDS, dimension: int = 4) -> list[Picture]:
-    """What the shelf tells of each row, in its order. `words` are those to ask for."""
+def picture(
+    shelf: Shelf, *, words: Sequence[str] = WORDS, marks: Sequence[str] = MARKS, dimension: int = 4
+) -> list[Picture]:
+    """What the shelf tells of each row, in its order. `words` and `marks` are those to ask for."""
     held: list[Counter[str]] = [Counter() for _ in range(shelf.size)]
     for word in words:
         found = shelf.postings(word)
         for term, rows, counts in zip(found.terms, found.rows, found.counts, strict=True):
             for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
                 held[row][term] = int(count)
+    marked = {mark: frozenset(shelf.marked(mark).tolist()) for mark in marks}
     vectors = vectors_of(shelf, dimension)
     before, after = shelf.beside(np.arange(shelf.size))
     return [
         Picture(
             words=tuple(sorted(held[row].items())),
+            marks=frozenset(mark for mark in marks if row in marked[mark]),
             length=float(shelf.length[row]),
             weight=float(shelf.weight[row]),
             author=None if shelf.author[row] < 0 else shelf.authors[shelf.author[row]],
@@ -76,6 +82,7 @@ def expected(rows: Sequence[Record]) -> list[Picture]:
     return [
         Picture(
             words=tuple(sorted(Counter(row.text.split()).items())),
+            marks=frozenset(row.marks),
             length=float(len(row.text.split())),
             weight=float(np.float32(row.weight)),
             author=row.author,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from memkit.ports import Shelf, Store
 from memkit.testing.contracts.derived import added, cursor, failure
 from memkit.testing.contracts.law import OfStore, law
-from memkit.testing.contracts.picture import WORDS, Picture, expected, picture
+from memkit.testing.contracts.picture import MARKS, WORDS, Picture, expected, picture
 from memkit.testing.contracts.samples import SPACE, a_draft, a_record, fresh_namespace
 from memkit.values import Deferred, Event, Record, Where
 
@@ -21,8 +21,9 @@ from memkit.values import Deferred, Event, Record, Where
 class Step:
     """A change to the rows under a path."""
 
-    kind: str  # add, defer, retry, forget, clear, fill
+    kind: str  # add, defer, retry, forget, clear, rewind, fill
     text: str = "alpha"
+    marks: tuple[str, ...] = ()
     session: str | None = None
     author: str | None = None
     document: bool = False
@@ -35,8 +36,9 @@ class Step:
 
 _steps = st.builds(
     Step,
-    kind=st.sampled_from(("add", "add", "add", "defer", "retry", "forget", "forget", "clear", "fill")),
+    kind=st.sampled_from(("add", "add", "add", "defer", "retry", "forget", "forget", "clear", "rewind", "fill")),
     text=st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join),
+    marks=st.lists(st.sampled_from(MARKS), max_size=3).map(tuple),
     session=st.sampled_from((None, "s", "t")),
     author=st.sampled_from((None, "ana", "ben")),
     document=st.sampled_from((False, False, True)),
@@ -86,6 +88,12 @@ class Scene:
             self._events = {id: e for id, e in self._events.items() if e.namespace != self._base and not step.below}
             self._made = [row for row in self._made if row.sources[0].event in self._events]
             self._waiting = [one for one in self._waiting if one[0].id in self._events]
+        elif step.kind == "rewind":
+            where = Where(namespace=self._base, below=step.below)
+            left = [row for row in self._made if not where.covers(row.namespace)]
+            assert store.upkeep.rewind(where, "c") == len(self._made) - len(left)
+            self._made = left
+            self._waiting = [one for one in self._waiting if not where.covers(one[0].namespace)]
         elif step.kind == "fill":
             self._fill(store, step)
 
@@ -94,7 +102,7 @@ class Scene:
         kind = "document" if step.document else "turn"
         (event,) = added(store, step.text, namespace=namespace, kind=kind, session=step.session, author=step.author)
         vector = None if step.vector is None else np.array(step.vector, np.float32)
-        row = a_record(event, vector=vector, weight=0.5 if step.document else 1.0)
+        row = a_record(event, vector=vector, weight=0.5 if step.document else 1.0, marks=step.marks)
         self._events[event.id] = event
         since = cursor(store, namespace)
         if step.kind == "add":

@@ -77,6 +77,7 @@ class ColumnLaws(OfStore):
         assert shelf.similarity(AXES[0], none).tolist() == []
         assert [part.tolist() for part in shelf.beside(none)] == [[], []]
         assert [part.tolist() for part in shelf.postings("alpha").rows] == [[]]
+        assert shelf.marked("alpha").tolist() == []
 
     def test_columns_and_postings_have_the_promised_types(self, store: Store) -> None:
         shelf = _filled(store, ["alpha beta alpha", "beta"])
@@ -100,6 +101,24 @@ class ColumnLaws(OfStore):
         store.derived.commit(namespace, "c", draft, None, since=0, upto=event.position)
         shelf = store.derived.shelf("c", Where(namespace=namespace), None)
         assert [rows.tolist() for rows in shelf.postings("alpha beta gamma").rows] == [[0], [1], [2]]
+
+    def test_a_mark_is_found_by_itself_and_meets_no_question(self, store: Store) -> None:
+        """Exactly by itself: case, spaces and accents count, and there is nothing that it must look like."""
+        namespace = fresh_namespace()
+        events = added(store, "alpha beta", "beta", "gamma", namespace=namespace)
+        marks = [("alpha", "alpha", "delta"), ("delta", "ALPHA", "", "e\u0301"), ("\0alpha", "\ud800", "a" * 5000)]
+        draft = [a_record(event, marks=own) for event, own in zip(events, marks, strict=True)]
+        store.derived.commit(namespace, "c", a_draft(*draft), None, since=0, upto=events[-1].position)
+        shelf = store.derived.shelf("c", Where(namespace=namespace), None)
+        for mark in {mark for own in marks for mark in own}:
+            found = shelf.marked(mark)
+            assert found.dtype == np.int32
+            assert found.tolist() == [row for row, own in enumerate(marks) if mark in own], mark
+        assert [shelf.marked(other).tolist() for other in ("beta", "é", "alpha ", "Delta")] == [[], [], [], []]
+        asked = shelf.postings("alpha delta beta \0alpha é aaaaa")
+        assert asked.frequency.tolist() == [1, 0, 2, 0, 0]
+        assert shelf.length.tolist() == [2, 1, 1]
+        assert [row.marks for row in store.derived.every(Where(namespace=namespace))] == [(), (), ()]
 
     @pytest.mark.parametrize(
         "query",
