@@ -17,16 +17,23 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from memkit.components.passages import Passages as Passages
+    from memkit.components.recurrent_gpt import RecurrentGPT as RecurrentGPT
+    from memkit.components.sir_llm import SirLLM as SirLLM
+    from memkit.components.think_in_memory import ThinkInMemory as ThinkInMemory
     from memkit.context.recall import Recall as Recall
     from memkit.coroutines import AsyncMemory as AsyncMemory
     from memkit.errors import AbsorbError as AbsorbError
+    from memkit.errors import BudgetError as BudgetError
     from memkit.errors import ClosedError as ClosedError
     from memkit.errors import MemkitError as MemkitError
     from memkit.errors import ModelError as ModelError
+    from memkit.errors import ModelReplyError as ModelReplyError
     from memkit.errors import SpaceError as SpaceError
     from memkit.errors import StoreError as StoreError
+    from memkit.errors import UnreachableError as UnreachableError
     from memkit.intake import read_export as read_export
     from memkit.memory import Memory as Memory
+    from memkit.values import CallUsage as CallUsage
     from memkit.values import Document as Document
     from memkit.values import Event as Event
     from memkit.values import Forgotten as Forgotten
@@ -46,6 +53,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "AbsorbError": "errors",
     "AsyncMemory": "coroutines",
+    "BudgetError": "errors",
+    "CallUsage": "values",
     "ClosedError": "errors",
     "Document": "values",
     "Event": "values",
@@ -54,18 +63,23 @@ _HOMES = {
     "MemkitError": "errors",
     "Memory": "memory",
     "ModelError": "errors",
+    "ModelReplyError": "errors",
+    "open": "wiring",
+    "open_async": "wiring",
     "Passages": "components.passages",
+    "read_export": "intake",
     "Recall": "context.recall",
     "Receipt": "values",
     "Record": "values",
+    "RecurrentGPT": "components.recurrent_gpt",
+    "reembed": "wiring",
+    "SirLLM": "components.sir_llm",
     "Space": "values",
     "SpaceError": "errors",
     "Stats": "values",
     "StoreError": "errors",
-    "open": "wiring",
-    "open_async": "wiring",
-    "read_export": "intake",
-    "reembed": "wiring",
+    "ThinkInMemory": "components.think_in_memory",
+    "UnreachableError": "errors",
 }
 
 __all__ = sorted(_HOMES)

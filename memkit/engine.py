@@ -9,18 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from memkit.absorbing import BATCH, PAUSES, Absorbing, pass_on, told
 from memkit.blocking import NeedsLoop
 from memkit.models.checked import Checked
+from memkit.models.metered import Metered
 from memkit.offload import looped, offload, together
 from memkit.ports import Asks, Component, Embedder, Llm
 from memkit.values import Cue, Deferred, Event, Hit, Space, Where
 from memkit.view import Workshop
-
-if TYPE_CHECKING:
-    from memkit.models.metered import Metered
 
 RRF_K = 60  # damps the top ranks when lists are fused (Cormack et al., SIGIR 2009)
 

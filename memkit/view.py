@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from memkit.errors import ModelError
+from memkit.models.adaptive import AdaptiveScorer
 from memkit.models.checked import Checked
+from memkit.models.metered import Metered
 from memkit.offload import offload
 from memkit.ports import Llm, Shelf, Store, TokenScorer
 from memkit.values import Event, Record, Space, Where
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from memkit.models.metered import Metered
 
 PAGE = 64  # events without a session that are looked at together, to find those that have none either
 
@@ -28,7 +29,7 @@ class Workshop:
     store: Store
     embedder: Checked | None = None
     llm: Metered | None = None
-    scorer: TokenScorer | None = None
+    scorer: TokenScorer = field(default_factory=AdaptiveScorer)
 
     @property
     def space(self) -> Space | None:
@@ -80,10 +81,6 @@ class StoredView:
     @property
     def scorer(self) -> TokenScorer:
         """See `memkit.ports.View.scorer`."""
-        if self.shop.scorer is None:
-            from memkit.models.adaptive import AdaptiveScorer
-
-            return AdaptiveScorer()
         return self.shop.scorer
 
     async def before(self, event: Event, count: int, /) -> list[Event]:

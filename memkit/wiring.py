@@ -3,9 +3,10 @@ memkit's that imports `memkit_stores`."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from os import PathLike, fsdecode
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from memkit.blocking import Blocking
 from memkit.components.passages import Passages
@@ -13,16 +14,22 @@ from memkit.coroutines import AsyncMemory
 from memkit.engine import Engine
 from memkit.errors import SpaceError
 from memkit.memory import Memory
+from memkit.models.adaptive import AdaptiveScorer
 from memkit.models.checked import Checked
-from memkit.models.specs import embedder_from
+from memkit.models.metered import Metered
+from memkit.models.specs import embedder_from, llm_from, scorer_from
 from memkit.offload import offload
 from memkit.ports import ChatModel, Component, Embedder, TokenScorer
 from memkit.values import Space
 from memkit.view import Workshop
 from memkit_stores import SqlStore
 
-if TYPE_CHECKING:
-    from memkit.models.metered import Metered
+COMPONENTS = {
+    "passages": "Passages",
+    "think_in_memory": "ThinkInMemory",
+    "sir_llm": "SirLLM",
+    "recurrent_gpt": "RecurrentGPT",
+}
 
 Durability = Literal["disk", "process"]
 Vectors = Literal["memory", "pgvector"]
@@ -108,7 +115,7 @@ def engine(
         raise ValueError(f"a memory needs components with different names; {', '.join(twice) or 'none'} given")
     checked = None if embedder is None else _checked(embedder)
     metered = None if llm is None else _metered(llm)
-    reader = None if scorer is None else _reader(scorer)
+    reader = AdaptiveScorer() if scorer is None else _reader(scorer)
     store = SqlStore(fsdecode(where), durability=durability, vectors=vectors)
     try:
         _agree(store, checked)
@@ -116,6 +123,20 @@ def engine(
         store.close()
         raise
     return Engine(Workshop(store, checked, metered, reader), chosen)
+
+
+def components_from(given: str | Sequence[str | Component]) -> list[Component]:
+    """Components by their names, as they are made by default: "passages,think_in_memory", or a list of names. What is a
+    component already stays as it is. Raises ValueError for a name that is not known."""
+    listed = given.split(",") if isinstance(given, str) else given
+    return [_component(one.strip()) if isinstance(one, str) else one for one in listed]
+
+
+def _component(name: str) -> Component:
+    if name not in COMPONENTS:
+        raise ValueError(f"there is no component {name!r}; there are {', '.join(COMPONENTS)}")
+    made: Component = getattr(importlib.import_module(f"memkit.components.{name}"), COMPONENTS[name])()
+    return made
 
 
 def reembed(
@@ -165,9 +186,6 @@ def _checked(embedder: Embedder | str) -> Checked:
 
 
 def _metered(llm: ChatModel | Metered | str) -> Metered:
-    from memkit.models.metered import Metered
-    from memkit.models.specs import llm_from
-
     if isinstance(llm, Metered):
         return llm
     if isinstance(llm, str):
@@ -179,8 +197,6 @@ def _metered(llm: ChatModel | Metered | str) -> Metered:
 
 def _reader(scorer: TokenScorer | str) -> TokenScorer:
     if isinstance(scorer, str):
-        from memkit.models.specs import scorer_from
-
         return scorer_from(scorer)
     if not hasattr(scorer, "start"):
         raise TypeError(f"the scorer is a {type(scorer).__name__}; give a TokenScorer, or the folder of a causal model")

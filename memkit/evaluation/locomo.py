@@ -16,13 +16,12 @@ from os import PathLike
 from pathlib import Path
 from typing import TypedDict
 
-from memkit.components.passages import Passages
 from memkit.evaluation.conversations import Conversation, Question, Turn, read
 from memkit.evaluation.measures import Figures, Outcome, distinct, figures
 from memkit.evaluation.timing import percentile
 from memkit.memory import Memory
 from memkit.ports import Component, Embedder
-from memkit.wiring import open_memory
+from memkit.wiring import components_from, open_memory
 
 K = 20  # hits asked for: recall is measured down to there
 ANSWERABLE = (1, 2, 3, 4)  # multi-hop, temporal, open-domain, single-hop; the questions of category 5 mislead
@@ -93,7 +92,7 @@ def evaluate(
     `progress` is called with the turns and questions that are done, and with how many there are. Raises ValueError for a file
     that is missing or of another format, and for components that do not exist.
     """
-    chosen = [named(one) for one in components]
+    chosen = components_from(components)
     conversations = read(path)
     if not any(conversation.questions for conversation in conversations):
         raise ValueError(f"no question in {path} has evidence that names a turn of its conversation")
@@ -118,16 +117,6 @@ def evaluate(
         turns=sum(len(conversation.turns) for conversation in conversations),
         skipped=sum(conversation.skipped for conversation in conversations),
     )
-
-
-def named(component: str | Component) -> Component:
-    """The component of this name, as it is made by default. Raises ValueError for a name that is not known."""
-    if not isinstance(component, str):
-        return component
-    makers: Mapping[str, Callable[[], Component]] = {Passages.name: Passages}
-    if component not in makers:
-        raise ValueError(f"there is no component {component!r}; there are {', '.join(makers)}")
-    return makers[component]()
 
 
 class _Count:
