@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from memkit.errors import ModelError
@@ -81,8 +81,9 @@ class Llm(Protocol):
 
     def stream(
         self, messages: Sequence[Message], /, *, stage: str, options: Options | None = None
-    ) -> AsyncIterator[Piece]:
-        """The reply in pieces. It is tried again only as long as no piece has come."""
+    ) -> AsyncGenerator[Piece, None]:
+        """The reply in pieces. It is tried again only as long as no piece has come; when it breaks later, UnreachableError
+        with `again` False, or ModelReplyError. Whoever does not hear it to its end closes it (`contextlib.aclosing`)."""
         ...
 
     async def ask(

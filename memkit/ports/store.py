@@ -142,7 +142,7 @@ class Calls(Protocol):
 
     def keep(self, namespace: str, component: str, key: str, reply: str, events: Sequence[str], /) -> bool:
         """Keep a reply to a question about these events. False, and nothing is kept, when one of them is gone. A key
-        that is known keeps its first reply."""
+        that is known keeps its first reply. Raises ValueError when no event is named."""
         ...
 
 

@@ -22,7 +22,7 @@ from memkit.values import Deferred, Draft, Record, Space, Where
 from memkit_stores.database import Database
 from memkit_stores.journal import CHUNK
 from memkit_stores.pgvectors import PgVectors
-from memkit_stores.records import RecordsById
+from memkit_stores.records import RecordsById, filtered
 from memkit_stores.shelves import Shelves
 from memkit_stores.spaces import space_in_use, to_blob
 from memkit_stores.tables import cursors, deferred, events, lineage, namespaces, records, vectors
@@ -123,6 +123,13 @@ class SqlDerived:
         with self._database.read() as connection:
             found = self._by_id(connection, component, ids)
         return [found[id] for id in ids if id in found and where.covers(found[id].namespace)]
+
+    def every(
+        self, where: Where, /, *, component: str | None = None, after: int = 0, limit: int | None = None
+    ) -> list[Record]:
+        """See `memkit.ports.Derived.every`."""
+        with self._database.read() as connection:
+            return filtered(connection, where, component, after=after, limit=limit)
 
 
 def _heads(where: Where) -> Select[str, int]:

@@ -28,6 +28,13 @@ class Pieces:
     def __len__(self) -> int:
         return len(self._pieces)
 
+    def __or__(self, other: Pieces) -> Pieces:
+        """The pieces of both."""
+        both = Pieces(())
+        both._pieces = self._pieces | other._pieces
+        both._index()
+        return both
+
     def without(self, chunks: Iterable[bytes]) -> None:
         """Leave out every piece that occurs in these bytes."""
         for chunk in chunks:

@@ -13,6 +13,7 @@ import os
 import struct
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
@@ -30,6 +31,8 @@ FAISS: Any = faiss  # the types that it publishes leave out, or get wrong, half 
 LINKS = 32  # M of the paper; 16 needs half as much effort again for the same recall
 BUILD = 96  # efConstruction; inserting takes 0.37 ms a vector at 100,000 x 384
 CHUNK = 128  # vectors inserted while searches wait
+UNFINISHED = ".new"  # how the name of a file ends that is being written
+ABANDONED = 3600  # seconds; to write a file takes a few
 
 MAGIC = b"memkit graph\n"
 VERSION = 1
@@ -192,7 +195,9 @@ class Graph:
         whole = HEADER.pack(*fields, _checksum(fields, body)) + body
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".new", delete=False) as file:
+            with tempfile.NamedTemporaryFile(
+                dir=path.parent, prefix=path.name, suffix=UNFINISHED, delete=False
+            ) as file:
                 try:
                     file.write(whole)
                     file.close()
@@ -202,6 +207,14 @@ class Graph:
                     raise
         except OSError as error:
             raise StoreError(f"cannot write the index {path}: {error}") from error
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes left in the folder that were killed while they wrote a file."""
+    for file in folder.glob(f"*.hnsw*{UNFINISHED}"):
+        with suppress(OSError):  # another process was quicker, or the folder is read only
+            if time.time() - file.stat().st_mtime > ABANDONED:
+                file.unlink()
 
 
 def load(path: Path, ids: NDArray[np.int64], matrix: NDArray[np.float32]) -> tuple[Graph, NDArray[np.bool_]] | None:

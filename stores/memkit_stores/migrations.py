@@ -86,11 +86,21 @@ def _too_new(name: str, version: int) -> str:
 
 
 def _m001_first_tables(connection: Connection) -> None:
-    # unchecked: a table of the same name in another schema of the search path is somebody else's
-    tables.metadata.create_all(connection, checkfirst=False)
+    first = "meta events records lineage spaces vectors cursors deferred namespaces"
+    _create(connection, *first.split())
     connection.execute(insert(tables.meta).values(name="schema", value="0"))
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (_m001_first_tables,)
+def _m002_calls(connection: Connection) -> None:
+    _create(connection, "calls", "call_sources")
+
+
+def _create(connection: Connection, *names: str) -> None:
+    # unchecked: a table of the same name in another schema of the search path is somebody else's
+    new = [tables.metadata.tables[name] for name in names]
+    tables.metadata.create_all(connection, tables=new, checkfirst=False)
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (_m001_first_tables, _m002_calls)

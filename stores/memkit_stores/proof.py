@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from io import FileIO
@@ -23,14 +24,17 @@ from memkit_stores.database import Database
 from memkit_stores.erasure import SHORTEST, Pieces
 from memkit_stores.journal import CHUNK
 from memkit_stores.pgvectors import left_over, near, present
-from memkit_stores.tables import deferred, events, lineage, meta, metadata, records, vectors
+from memkit_stores.tables import call_sources, calls, deferred, events, lineage, meta, metadata, records, vectors
 
 DEBT = "erasure unfinished"  # in `meta` from a forget until the log that may still hold its text is emptied
 PATIENCE = 5.0  # seconds to wait for readers in other processes to let go of the log
 
+_ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))')  # of JSON
+_SHORTHAND = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
 
 def texts_of(connection: Connection, positions: Sequence[int] | dict[int, str]) -> tuple[str, ...]:
-    """Every text of the user's in these events, in each form that it is stored in."""
+    """Every text of the user's in these events."""
     ordered, found = sorted(positions), []
     for start in range(0, len(ordered), CHUNK):
         e = events.c
@@ -38,11 +42,8 @@ def texts_of(connection: Connection, positions: Sequence[int] | dict[int, str]) 
             e.position.in_(ordered[start : start + CHUNK])
         )
         for text, data, *said in connection.execute(query):
-            found += [
-                text,
-                *_forms(data),
-                *(name for name in said if name is not None and len(name.encode()) >= SHORTEST),
-            ]
+            found += [text, *_strings(data)]
+            found += [name for name in said if name is not None and len(name.encode()) >= SHORTEST]
     return tuple(found)
 
 
@@ -75,9 +76,9 @@ def _debt(connection: Connection) -> str | None:
 def verified(database: Database, folder: Path | None, texts: Sequence[str], result: Forgotten) -> Forgotten:
     """Search everything for the texts and say what was found where."""
     pieces = Pieces(texts)
+    escaped = Pieces(form for text in texts if len(text.encode()) >= SHORTEST for form in _escaped(text))
     with database.read() as connection:
-        with closing(_remaining(connection)) as chunks:
-            pieces.without(chunks)
+        _leave_out(connection, pieces, escaped)
         traces, searched = _in_tables(connection, pieces)
         short = sum(len(text.encode()) < SHORTEST for text in texts)
         if short:  # their bytes occur anywhere by chance
@@ -86,6 +87,7 @@ def verified(database: Database, folder: Path | None, texts: Sequence[str], resu
             )
         owed = _debt(connection) is not None
     if database.path is not None:
+        pieces |= escaped
         found, files = _in_files(database.path, folder, pieces)
         if not owed and any(trace.place == str(database.path) for trace in found):
             with database.bare() as connection:  # a page was moved before it was wiped: write the file anew
@@ -129,19 +131,54 @@ def _strings(value: Json) -> Iterator[str]:
             yield from _strings(inner)
 
 
-def _forms(value: Json) -> Iterator[str]:
-    """The strings of a JSON value, as they are and as JSON writes them: "é" may be stored as "\\u00e9"."""
+def _all_forms(value: Json) -> Iterator[str]:
+    """The strings of a JSON value in every form that they may be stored in."""
     for text in _strings(value):
-        yield from dict.fromkeys((text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]))
+        yield text
+        yield from _escaped(text)
 
 
-def _remaining(connection: Connection) -> Generator[bytes]:
-    """Everything that was not forgotten, in pieces: what occurs here proves nothing."""
+def _escaped(text: str) -> Iterator[str]:
+    """The other forms that JSON gives a text: "é" may be stored as "\\u00e9". A model's reply may be JSON, and is kept
+    in JSON, so that the text is escaped twice."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return  # JSON writes it as it is, and most texts are like that
+    once = _written(text)
+    forms = (*once, *(twice for one in once for twice in _written(one)))
+    yield from dict.fromkeys(form for form in forms if form != text)
+
+
+def _written(text: str) -> tuple[str, str]:
+    """The text as JSON writes it, with characters beyond ASCII escaped, and left."""
+    return json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def _unescaped(data: bytes) -> bytes:
+    """What a reply says, were it in JSON. Surrogates become the characters that they stand for."""
+    plain = _ESCAPE.sub(_meant, data.decode("utf-8", "surrogatepass"))
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def _meant(escape: re.Match[str]) -> str:
+    return chr(int(escape[1], 16)) if escape[1] else _SHORTHAND.get(escape[2], escape[2])
+
+
+def _remaining(connection: Connection, forms: Callable[[Json], Iterator[str]]) -> Generator[bytes]:
+    """Everything that was not forgotten, in pieces."""
     e = events.c
-    query = select(e.text, e.metadata, e.author, e.session, e.key, e.namespace).execution_options(yield_per=1000)
+    query = select(e.text, e.metadata, e.author, e.session, e.key, e.namespace, e.id).execution_options(yield_per=1000)
     with connection.execute(query) as rows:
         for row in rows:
-            yield "\n".join(text for value in row for text in _forms(value)).encode()
+            yield "\n".join(text for value in row for text in forms(value)).encode()
+
+
+def _leave_out(connection: Connection, pieces: Pieces, escaped: Pieces) -> None:
+    """Leave out what also occurs in what was not forgotten: it proves nothing."""
+    for some, forms in ((pieces, _strings), (escaped, _all_forms)):
+        with closing(_remaining(connection, forms)) as chunks:
+            some.without(chunks)
+    # Of "\\u65e5\\u672c" a piece is two letters, which other replies have by chance. They are searched for the text itself.
+    escaped.without(connection.execute(select(calls.c.reply)).scalars())
 
 
 def _in_tables(connection: Connection, pieces: Pieces) -> tuple[list[Trace], list[str]]:
@@ -150,6 +187,9 @@ def _in_tables(connection: Connection, pieces: Pieces) -> tuple[list[Trace], lis
         searched.append(f"table {table.name}")
         for row in connection.execute(select(table).execution_options(yield_per=1000)):
             data = b"\n".join(_searchable(value) for value in row)
+            if table is calls:
+                once = _unescaped(data)
+                data = b"\n".join((data, once, _unescaped(once)))
             if any(True for _ in pieces.found(data)):
                 traces.append(Trace(place=f"table {table.name}", detail=f"row {row[0]}"))
     searched.append("lineage")
@@ -161,8 +201,8 @@ def _in_tables(connection: Connection, pieces: Pieces) -> tuple[list[Trace], lis
 
 
 def _orphans(connection: Connection) -> Iterator[Trace]:
-    """Whatever the length of the text: nothing derived is left without what it was derived from."""
-    e, n, r = events.c, lineage.c, records.c
+    """Whatever the length of the text: nothing is left without what it was derived from, or is about."""
+    e, n, r, s = events.c, lineage.c, records.c, call_sources.c
     for table, left, why in (
         (records, select(n.record).where(~exists().where(e.position == n.event)), "depends on an event that is gone"),
         (records, select(r.id).where(~exists().where(n.record == r.id)), "depends on no event"),
@@ -177,6 +217,9 @@ def _orphans(connection: Connection) -> Iterator[Trace]:
             select(deferred.c.event).where(~exists().where(e.position == deferred.c.event)),
             "waits, but is gone",
         ),
+        (calls, select(s.call).where(~exists().where(e.position == s.event)), "is about an event that is gone"),
+        (calls, select(calls.c.id).where(~exists().where(s.call == calls.c.id)), "is about no event"),
+        (call_sources, select(s.call).where(~exists().where(calls.c.id == s.call)), "is of a reply that is gone"),
     ):
         for id in connection.execute(left).scalars():
             yield Trace(place=f"table {table.name}", detail=f"row {id} {why}")
@@ -185,7 +228,7 @@ def _orphans(connection: Connection) -> Iterator[Trace]:
 def _searchable(value: object) -> bytes:
     if isinstance(value, bytes):
         return value
-    return ("\n".join(_forms(value)) if isinstance(value, (dict, list)) else str(value)).encode()
+    return ("\n".join(_strings(value)) if isinstance(value, (dict, list)) else str(value)).encode()
 
 
 def _in_files(path: Path, folder: Path | None, pieces: Pieces) -> tuple[list[Trace], list[str]]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from memkit_stores import proof
+from memkit_stores.calls import SqlCalls
 from memkit_stores.database import Database, Durability
 from memkit_stores.derived import SqlDerived
+from memkit_stores.hnsw import sweep
 from memkit_stores.journal import SqlJournal
 from memkit_stores.pgvectors import PgVectors
 from memkit_stores.shelves import Shelves
@@ -34,10 +36,14 @@ class SqlStore:
             self.database.close()
             raise
         path = self.database.path
-        self._shelves = Shelves(self.database, None if path is None else path.with_name(path.name + "-indexes"), served)
+        folder = None if path is None else path.with_name(path.name + "-indexes")
+        if folder is not None:
+            sweep(folder)
+        self._shelves = Shelves(self.database, folder, served)
         self.journal = SqlJournal(self.database)
         self.derived = SqlDerived(self.database, self._shelves)
         self.spaces = SqlSpaces(self.database, served)
+        self.calls = SqlCalls(self.database)
         self.upkeep = SqlUpkeep(self.database, self._shelves, self.spaces)
         proof.pay(self.database)
 

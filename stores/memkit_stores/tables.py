@@ -1,7 +1,10 @@
-"""The tables. Times are microseconds since 1970 in UTC; texts of the user's are only in `events` and `records`.
+"""The tables. Times are microseconds since 1970 in UTC; texts of the user's are only in `events`, `records` and `calls`.
 
 `events` is the truth. `records`, `lineage` and `vectors` can be made again from it. There is no word table: a
-record's words are kept as hashes in `terms` (see `words`), so that a row's words go when the row goes.
+record's words and marks are kept as hashes in `terms` (see `words`), so that a row's words go when the row goes.
+`calls` has what models replied, which may quote the events that `call_sources` names.
+
+A change here needs a step in `migrations`, which says which version has which of them.
 """
 
 from __future__ import annotations
@@ -22,8 +25,6 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-
-SCHEMA_VERSION = 1
 
 metadata = MetaData()
 
@@ -156,4 +157,27 @@ namespaces = Table(
     Column("path", String, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("rewritten", BigInteger, nullable=False),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("namespace", String, nullable=False),
+    Column("component", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("reply", LargeBinary, nullable=False),  # UTF-8: no database takes every text that a model may write
+    Column("at", BigInteger, nullable=False),
+    UniqueConstraint("namespace", "component", "key"),
+    sqlite_autoincrement=True,
+)
+
+call_sources = Table(
+    "call_sources",
+    metadata,
+    Column("call", BigInteger, nullable=False),
+    Column("event", BigInteger, nullable=False),
+    PrimaryKeyConstraint("call", "event"),
+    Index("call_sources_by_event", "event"),
+    sqlite_with_rowid=False,
 )

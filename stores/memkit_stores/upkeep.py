@@ -1,4 +1,4 @@
-"""Forgetting along the lineage, the deferred queue, and what a database holds."""
+"""Forgetting along the lineage, beginning again, the deferred queue, and what a database holds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy import Connection, ScalarSelect, Select, Table, and_, delete, fu
 
 from memkit.values import Deferred, Draft, Forgotten, Space, Stats, Where
 from memkit_stores import proof
+from memkit_stores.calls import forget_calls
 from memkit_stores.database import Database
 from memkit_stores.derived import record_row, store_draft, touch
 from memkit_stores.journal import CHUNK
@@ -46,6 +47,21 @@ class SqlUpkeep:
         if not verify:
             return result
         return proof.verified(self._database, self._shelves.folder, texts, result)
+
+    def rewind(self, where: Where | None, component: str, /) -> int:
+        """See `memkit.ports.Upkeep.rewind`."""
+        with self._database.read() as connection:
+            paths = _begun(connection, where, component)
+        removed = 0
+        for start in range(0, len(paths), CHUNK):  # PostgreSQL holds only so many namespaces at a time
+            with self._database.write() as connection:
+                for path in paths[start : start + CHUNK]:
+                    self._database.hold(connection, path)
+                    removed += _rewound(connection, path, component)
+        if paths:
+            forget_words()
+            self._shelves.erase_files(paths)
+        return removed
 
     def retry(self, entry: Deferred, draft: Draft, space: Space | None, /) -> bool:
         """See `memkit.ports.Upkeep.retry`."""
@@ -160,6 +176,26 @@ def _paths(connection: Connection, where: Where) -> list[str]:
     return sorted(connection.execute(query).scalars())
 
 
+def _begun(connection: Connection, where: Where | None, component: str) -> list[str]:
+    """The namespaces in scope that the component has read anything of."""
+    query = select(cursors.c.namespace).where(cursors.c.component == component)
+    asked = query if where is None else query.where(scope(cursors.c.namespace, where))
+    return sorted(connection.execute(asked).scalars())
+
+
+def _rewound(connection: Connection, path: str, component: str) -> int:
+    """Remove all that the component has in the namespace; how many rows that were."""
+    mine = and_(records.c.namespace == path, records.c.component == component)
+    ids = select(records.c.id).where(mine)
+    connection.execute(delete(vectors).where(vectors.c.record.in_(ids)))
+    connection.execute(delete(lineage).where(lineage.c.record.in_(ids)))
+    removed = connection.execute(delete(records).where(mine)).rowcount
+    for table in (deferred, cursors):
+        connection.execute(delete(table).where(table.c.namespace == path, table.c.component == component))
+    touch(connection, path, rewritten=True)
+    return removed
+
+
 def _marked(connection: Connection, where: Where, dialect: str) -> dict[int, str]:
     """Position → namespace of every event to forget."""
     query = select(events.c.position, events.c.namespace).where(condition(where, events, dialect))
@@ -223,6 +259,7 @@ def _remove(
         connection.execute(delete(lineage).where(lineage.c.record.in_(chunk)))
         connection.execute(delete(records).where(records.c.id.in_(chunk)))
     for chunk in _chunks(gone):
+        forget_calls(connection, chunk)
         connection.execute(delete(deferred).where(deferred.c.event.in_(chunk)))
         connection.execute(delete(events).where(events.c.position.in_(chunk)))
     for (namespace, component), start in rewound.items():

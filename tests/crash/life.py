@@ -169,7 +169,7 @@ def live(life: Life) -> None:
     """Until killed, or until something raises what it should not."""
     diary = Diary(life.diary)
     if life.statements:
-        _die_at(life.statements)
+        die_at(life.statements)
     try:
         (talk if life.kind == "talking" else reembed)(life, diary, random.Random(life.seed))
     except BaseException as e:
@@ -177,7 +177,7 @@ def live(life: Life) -> None:
         raise
 
 
-def _die_at(statement: int) -> None:
+def die_at(statement: int) -> None:
     """Kill this process as SQLite begins its SQL statement of that number, counted over all connections. A statement that
     is repeated, as for every row of a batch, counts twice: its first row, and its second, when it is half done."""
     left = statement

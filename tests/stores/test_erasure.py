@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, text
 
 import memkit
+from memkit.testing.contracts.samples import an_event
 from memkit.testing.embedders import HashEmbedder
 from memkit.values import Event, Where
 from memkit_stores import SqlStore
@@ -305,10 +306,104 @@ def test_what_was_left_without_its_origin_is_found_however_short_the_text(tmp_pa
         assert result.proven or f"table {table}" in {trace.place for trace in result.traces or ()}
 
 
+QUOTED = 'She said "肉荳蔲入りのケーキです"\nand "pas de problème, c’est la noix de muscade"'
+
+
+def in_json(text: str, depth: int, only_ascii: bool) -> str:
+    for _ in range(depth):
+        text = json.dumps({"said": text}, ensure_ascii=only_ascii)
+    return text
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize("only_ascii", [True, False])
+def test_a_reply_under_another_event_that_quotes_what_was_forgotten_is_found(
+    tmp_path: Path, fresh_postgres_url: str, depth: int, only_ascii: bool
+) -> None:
+    """Its sources do not say so, and so it was left. A model may write JSON, which is kept in JSON."""
+    for where in (str(tmp_path / "memory.db"), fresh_postgres_url):
+        with closing(SqlStore(where)) as store:
+            for session in ("kept", "gone"):
+                event = an_event(QUOTED if session == "gone" else "We had cake.", namespace="n", session=session)
+                store.journal.append([event])
+                reply = "nothing" if session == "gone" else in_json(QUOTED, depth, only_ascii)
+                assert store.calls.keep("n", "c", session, reply, [event.id])
+            result = store.upkeep.forget(Where(namespace="n", sessions=frozenset({"gone"})), verify=True)
+            assert "table calls" in {trace.place for trace in result.traces or ()}
+            assert store.calls.find("n", "c", ["kept", "gone"]).keys() == {"kept"}
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize("only_ascii", [True, False])
+def test_no_byte_of_a_forgotten_reply_is_left_and_one_that_was_would_be_found(
+    tmp_path: Path, depth: int, only_ascii: bool
+) -> None:
+    path = tmp_path / "memory.db"
+    reply = in_json(QUOTED, depth, only_ascii)
+    for leaving in (False, True):
+        with closing(SqlStore(str(path))) as store:
+            for n in range(20):  # enough for several pages
+                kept, gone = an_event(f"cake {n}", namespace="n", session="kept"), an_event(QUOTED, namespace="n")
+                store.journal.append([kept, gone])
+                assert store.calls.keep("n", "c", f"{n}", reply * n, [gone.id, kept.id])
+                assert store.calls.keep("n", "c", f"{n}, too", f"cake {n} again", [kept.id])
+            if leaving:
+                with closing(sqlite3.connect(path)) as raw, raw:
+                    raw.execute("CREATE TABLE backup AS SELECT reply FROM calls")
+            ids = frozenset(event.id for event in store.journal.read(Where(namespace="n")) if event.session is None)
+            result = store.upkeep.forget(Where(namespace="n", ids=ids), verify=True)
+            assert [trace.place for trace in result.traces or ()] == ([str(path)] if leaving else [])
+            if not leaving:
+                assert left(path, [reply], [f"cake {n} again" for n in range(20)]) == []
+                assert len(store.calls.find("n", "c", [f"{n}, too" for n in range(20)])) == 20
+                store.upkeep.forget(Where(namespace="n"), verify=False)
+
+
+def test_escapes_that_replies_have_in_common_are_no_trace(tmp_path: Path) -> None:
+    """Escaped, a piece is two Japanese characters long."""
+    with closing(SqlStore(str(tmp_path / "memory.db"))) as store:
+        gone = an_event("彼女は日本語を勉強しています、毎日毎日", namespace="n")
+        kept = an_event("I met a friend in Kyoto and we talked.", namespace="n")
+        store.journal.append([gone, kept])
+        assert store.calls.keep(
+            "n", "c", "k", json.dumps({"fact": "友達は日本語で話す、彼女は京都にいます"}), [kept.id]
+        )
+        assert store.upkeep.forget(Where(namespace="n", ids=frozenset({gone.id})), verify=True).traces == ()
+
+
+@pytest.mark.parametrize(
+    ("gone", "kept"),
+    [
+        ('He said "hi" to the man from the Lisbon office', "I met the man from the Lisbon office"),
+        (QUOTED, f"They told me: {QUOTED}"),
+    ],
+    ids=["plain", "escaped"],
+)
+def test_what_is_escaped_in_one_text_is_no_trace_when_others_said_it_too(tmp_path: Path, gone: str, kept: str) -> None:
+    with closing(SqlStore(str(tmp_path / "memory.db"))) as store:
+        event = an_event(gone, namespace="n", metadata={"caption": gone})
+        store.journal.append([event, an_event(kept, namespace="n", metadata={"caption": kept})])
+        assert store.upkeep.forget(Where(namespace="n", ids=frozenset({event.id})), verify=True).traces == ()
+
+
+@pytest.mark.parametrize("table", ["events", "calls", "call_sources"])
+def test_a_reply_that_was_left_without_its_event_is_found(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "memory.db"
+    with closing(SqlStore(str(path))) as store:
+        event = an_event("ok", namespace="n")
+        store.journal.append([event, an_event("kept", namespace="n")])
+        assert store.calls.keep("n", "c", "k", "yes", [event.id])
+        with closing(sqlite3.connect(path)) as raw, raw:
+            raw.execute(f"DELETE FROM {table}")
+        result = store.upkeep.forget(Where(namespace="n", sessions=frozenset({"none"})), verify=True)
+        place = "table call_sources" if table == "calls" else "table calls"
+        assert [trace.place for trace in result.traces or ()] == [place]
+
+
 def test_what_was_searched_is_named(path: Path, fresh_postgres_url: str) -> None:
     with memkit.open(path) as memory:
         searched = memory.forget(session="secret", verify=True).searched
-        assert {"table events", "table records", "table deferred"} <= set(searched)
+        assert {"table events", "table records", "table deferred", "table calls"} <= set(searched)
         assert {name.split(" ")[0] for name in searched if "bytes" in name} >= {"memory.db", "memory.db-wal"}
     with memkit.open(fresh_postgres_url) as memory:
         memory.add(SECRET)

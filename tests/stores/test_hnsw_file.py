@@ -1,5 +1,9 @@
 """The file of a graph is a cache: it saves building the graph anew, holds no vector, and is never trusted."""
 
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from memkit.errors import StoreError
+from memkit_stores import SqlStore
+from memkit_stores.hnsw import ABANDONED, sweep
 from memkit_stores.vectors import STEP, Vectors
 
 Matrix = NDArray[np.float32]
@@ -149,3 +155,41 @@ def test_a_file_of_other_vectors_is_removed(saved: Path, changes: dict[str, obje
     vectors.nearest(MATRIX[0][:width], 1)
     assert not (saved / "test.hnsw").exists()
     assert in_graph(vectors) == STEP
+
+
+def test_what_a_killed_process_left_half_written_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    """A young one may be another process's, which is writing it just now."""
+    path = tmp_path / "memory.db"
+    folder = tmp_path / "memory.db-indexes"
+    folder.mkdir()
+    now = time.time()
+    ages = {"a.hnsw1.new": 2 * ABANDONED, "a.hnsw2.new": 60, "a.hnsw": 2 * ABANDONED, "notes.new": 2 * ABANDONED}
+    for name, age in ages.items():
+        (folder / name).write_bytes(b"half")
+        os.utime(folder / name, (now - age, now - age))
+    SqlStore(str(path)).close()
+    assert sorted(file.name for file in folder.iterdir()) == ["a.hnsw", "a.hnsw2.new", "notes.new"]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+import numpy as np
+from memkit_stores.vectors import Vectors
+vectors = Vectors(16, exact_below=10, folder=Path(sys.argv[1]), name="test")
+vectors.add(np.arange(20), np.eye(20, 16, dtype=np.float32), np.arange(20))
+vectors.settle()
+sys.addaudithook(lambda event, _: os._exit(9) if event == "os.rename" else None)  # just before the file has its name
+vectors.save()
+"""
+
+
+def test_a_process_that_is_killed_while_it_saves_leaves_what_is_swept(tmp_path: Path) -> None:
+    assert subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False).returncode == 9
+    (file,) = tmp_path.iterdir()
+    assert file.stat().st_size > 0
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == [file], "it may still be written"
+    os.utime(file, (0, 0))
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == []

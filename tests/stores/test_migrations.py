@@ -17,9 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, create_engine, inspect, update
 
 import memkit
 from memkit import Event
+from memkit.testing.threads import at_once
+from memkit.values import Where
+from memkit_stores import SqlStore, migrations, tables
 
 DATA = Path(__file__).parent / "data"
 RECORDED = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -120,6 +124,85 @@ def test_an_old_file_takes_new_events_knows_its_keys_and_forgets(old: Path) -> N
         assert [event.id for event in memory.history()][:2] == ["e2", "e3"]
         assert memory.history(last=1)[0].position == 5
         assert [hit.text for hit in memory.recall("cat", k=1)] == ["The cat is called Mia."]
+
+
+def schema_of(path: Path) -> list[tuple[str, ...]]:
+    """Every table and index of a SQLite file, with the statement that made it."""
+    with closing(sqlite3.connect(path)) as file:
+        return sorted(file.execute("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master"))
+
+
+def of_version(connection: Connection, version: int) -> None:
+    """Make the tables as they were in a version, in an empty database."""
+    for step in migrations.STEPS[:version]:
+        step(connection)
+    connection.execute(update(tables.meta).where(tables.meta.c.name == "schema").values(value=str(version)))
+
+
+def test_the_first_step_makes_the_tables_that_version_one_had(old: Path, tmp_path: Path) -> None:
+    """Whatever has become of them since."""
+    engine = create_engine(f"sqlite:///{tmp_path / 'first.db'}")
+    with engine.begin() as connection:
+        of_version(connection, 1)
+    engine.dispose()
+    assert schema_of(tmp_path / "first.db") == schema_of(old)
+    with closing(sqlite3.connect(tmp_path / "first.db")) as one, closing(sqlite3.connect(old)) as other:
+        pragma = "PRAGMA application_id"
+        assert one.execute(pragma).fetchone() == other.execute(pragma).fetchone()
+
+
+def test_an_old_file_gets_the_tables_that_a_new_one_has(old: Path, tmp_path: Path) -> None:
+    for path in (old, tmp_path / "new.db"):
+        SqlStore(str(path)).close()
+        with closing(sqlite3.connect(path)) as file:
+            assert file.execute("SELECT value FROM meta WHERE name = 'schema'").fetchall() == [("2",)]
+    assert schema_of(old) == schema_of(tmp_path / "new.db")
+    assert {name for _, name, *_ in schema_of(old)} >= {"calls", "call_sources", "call_sources_by_event"}
+
+
+def test_an_old_postgres_database_gets_the_tables_that_a_new_one_has(fresh_postgres_url: str) -> None:
+    def schema(connection: Connection) -> object:
+        found = inspect(connection)
+        return [
+            (
+                name,
+                [{**column, "type": repr(column["type"])} for column in found.get_columns(name, migrations.SCHEMA)],
+                found.get_pk_constraint(name, migrations.SCHEMA),
+                sorted(found.get_indexes(name, migrations.SCHEMA), key=lambda index: str(index["name"])),
+                sorted(found.get_unique_constraints(name, migrations.SCHEMA), key=lambda one: str(one["name"])),
+            )
+            for name in sorted(found.get_table_names(migrations.SCHEMA))
+        ]
+
+    SqlStore(fresh_postgres_url).close()
+    engine = create_engine(fresh_postgres_url, connect_args={"options": f"-c search_path={migrations.SCHEMA},public"})
+    with engine.begin() as connection:
+        new = schema(connection)
+        connection.exec_driver_sql(f"DROP SCHEMA {migrations.SCHEMA} CASCADE")
+        connection.exec_driver_sql(f"CREATE SCHEMA {migrations.SCHEMA}")
+        of_version(connection, 1)
+    with engine.begin() as connection:
+        assert schema(connection) != new
+    SqlStore(fresh_postgres_url).close()
+    with engine.begin() as connection:
+        assert schema(connection) == new
+    engine.dispose()
+
+
+def test_an_old_file_that_several_open_at_once_is_brought_up_to_date_once(old: Path) -> None:
+    at_once([lambda: SqlStore(str(old)).close()] * 4)
+    with memkit.open(old) as memory:
+        assert memory.history() == EVENTS[:3]
+
+
+def test_rows_of_an_old_file_have_no_marks_and_take_replies(old: Path) -> None:
+    with closing(SqlStore(str(old))) as store:
+        shelf = store.derived.shelf("passages", Where(namespace="default"), None)
+        assert shelf.size == 3
+        assert shelf.marked("dog").tolist() == shelf.marked("").tolist() == []
+        assert store.calls.keep("default", "passages", "k", "reply", ["e1"])
+        assert not store.calls.keep("default", "passages", "l", "reply", ["e4"])
+        assert store.calls.find("default", "passages", ["k", "l"]) == {"k": "reply"}
 
 
 @pytest.mark.parametrize(

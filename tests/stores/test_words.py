@@ -2,13 +2,15 @@
 
 import threading
 from collections import Counter
+from contextlib import closing
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from memkit_stores import words
+from memkit.testing.contracts.samples import a_draft, a_record, an_event
+from memkit_stores import SqlStore, words
 from memkit_stores.postings import Found, Words
 
 # --- what is a word -------------------------------------------------------------------------------
@@ -125,6 +127,33 @@ def test_a_part_of_a_chinese_text_finds_it(text: str, start: int, size: int) -> 
     assert set(words.asked(part)) <= set(words.terms(chinese))
 
 
+MARKS = st.lists(st.text(st.characters(), max_size=8) | st.sampled_from(["ana", "m", "\ud800", "m"]), max_size=6)
+
+
+@given(st.text(), MARKS)
+@settings(deadline=None)
+def test_marks_come_behind_the_terms_and_count_nothing(text: str, marks: list[str]) -> None:
+    plain, marked = words.unpack_many([words.pack(text)]), words.unpack_many([words.pack(text, marks)])
+    size = int(plain[0][0])
+    assert [part[:size].tolist() for part in marked[1:]] == [part.tolist() for part in plain[1:]]
+    assert marked[1][size:].tolist() == [words.hashed_mark(mark) for mark in dict.fromkeys(marks)]
+    assert marked[2][size:].tolist() == [0] * len(set(marks))
+    assert words.pack(text, []) == words.pack(text)
+
+
+@given(st.text(), st.text())
+@example("\0", "")
+@example("ana", "\0ana")
+@settings(deadline=None)
+def test_no_text_has_the_term_of_a_mark(text: str, mark: str) -> None:
+    terms = {words.hashed(term) for term in [*words.terms(text), *words.asked(text)]}
+    assert not {words.hashed_mark(text), words.hashed_mark(mark)} & terms
+
+
+def test_the_hash_of_a_mark_is_the_same_on_every_machine_and_in_every_version() -> None:
+    assert words.pack("Ana", ["Ana"]).hex() == "0125190115385a1a3ce7191093d1f73acd01000000"
+
+
 def test_very_long_words_and_texts_are_indexed_like_others() -> None:
     word = "x" * 1_000_000
     long = "alpha beta " * 900_000 + word
@@ -220,6 +249,59 @@ def test_a_compacted_index_answers_like_one_that_never_had_the_rows(texts, batch
     assert made.lengths.tolist() == [len(words.terms(text)) for text in kept]
 
 
+NAMES = [f"m{number}" for number in range(4)]
+
+
+@st.composite
+def rows_with_marks(draw: st.DrawFn) -> list[tuple[str, list[str]]]:
+    """Some rows have many words, so that heads become segments and segments are merged."""
+    texts = draw(rows_of_words())
+    return [(text, draw(st.lists(st.sampled_from([*NAMES, "w3"]), max_size=3))) for text in texts]
+
+
+def marked_as(made: Words, rows: list[tuple[str, list[str]]]) -> None:
+    """The index tells the marks of these rows, and everything else as if they had none."""
+    for mark in [*NAMES, "w3", "w300", "nothing"]:
+        found = made.snapshot().marked(mark)
+        assert found.dtype == np.int32
+        assert found.tolist() == [row for row, (_, marks) in enumerate(rows) if mark in marks], mark
+    plain = index(*(text for text, _ in rows))
+    assert answer(made.postings(QUESTION)) == answer(plain.postings(QUESTION))
+    assert answer(made.postings(" ".join(NAMES))) == {name: {} for name in NAMES}
+    assert made.lengths.tolist() == plain.lengths.tolist()
+
+
+@given(rows_with_marks(), st.lists(st.integers(0, 8), max_size=10), st.randoms(use_true_random=False))
+@settings(max_examples=25, deadline=None)
+def test_marks_are_found_through_appending_merging_and_removing_and_change_nothing_else(rows, batches, random) -> None:  # type: ignore[no-untyped-def]
+    made = Words()
+    blobs = [words.pack(text, marks) for text, marks in rows]
+    while blobs:
+        size = batches.pop() if batches else len(blobs)
+        made.add(blobs[:size])
+        del blobs[:size]
+    marked_as(made, rows)
+    before = made.snapshot()
+    told_before = before.marked("m0").tolist()
+    keep = [random.random() < 0.6 for _ in rows]
+    made.compact(np.array(keep, np.bool_))
+    later = ("w3 w700", ["m0", "w3"])
+    made.add([words.pack(*later)])
+    marked_as(made, [row for row, stays in zip(rows, keep, strict=True) if stays] + [later])
+    assert before.marked("m0").tolist() == told_before
+
+
+def test_rows_of_marks_alone_fill_segments_too() -> None:
+    made = Words()
+    for number in range(3000):  # two postings each; a head has 4,096
+        made.add([words.pack("", [f"m{number % 7}", f"n{number}"])])
+    now = made.snapshot()
+    assert now.segments
+    assert now.marked("m3").tolist() == list(range(3, len(made), 7))
+    assert now.marked("n2000").tolist() == [2000]
+    assert not made.lengths.any()
+
+
 def test_a_compacted_index_holds_no_term_of_a_removed_row() -> None:
     made = index(*[f"common rare{number}" for number in range(5000)], "secret")
     made.compact(np.arange(5001) < 5000)
@@ -227,6 +309,16 @@ def test_a_compacted_index_holds_no_term_of_a_removed_row() -> None:
     held = {words.hashed("common")} | {words.hashed(f"rare{number}") for number in range(5000)}
     assert {int(term) for segment in now.segments for term in segment.terms} | set(now.head_terms.tolist()) == held
     assert not any("secret" in cache for cache in (words._stems, words._hashes))
+
+
+def test_no_word_of_a_component_that_begins_again_stays_in_the_cache() -> None:
+    with closing(SqlStore(":memory:")) as store:
+        event = an_event("secret", namespace="n")
+        store.journal.append([event])
+        assert store.derived.commit("n", "c", a_draft(a_record(event)), None, since=0, upto=1)
+        assert "secret" in words._hashes
+        assert store.upkeep.rewind(None, "c") == 1
+        assert not any("secret" in cache for cache in (words._stems, words._hashes))
 
 
 def test_a_mask_of_another_size_is_refused() -> None:
