@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from memkit.errors import MemkitError as MemkitError
     from memkit.errors import ModelError as ModelError
     from memkit.errors import ModelReplyError as ModelReplyError
+    from memkit.errors import NoSchemaError as NoSchemaError
     from memkit.errors import SpaceError as SpaceError
     from memkit.errors import StoreError as StoreError
     from memkit.errors import UnreachableError as UnreachableError
@@ -64,6 +65,7 @@ _HOMES = {
     "Memory": "memory",
     "ModelError": "errors",
     "ModelReplyError": "errors",
+    "NoSchemaError": "errors",
     "open": "wiring",
     "open_async": "wiring",
     "Passages": "components.passages",

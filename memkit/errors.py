@@ -6,6 +6,7 @@ MemkitError
 ├── ModelError      a model failed, or refused this one request
 │   ├── UnreachableError   it can answer nobody now: no connection, a wrong key, overloaded
 │   ├── ModelReplyError    it answered with something that cannot be used; `raw` holds it
+│   ├── NoSchemaError      it knows no JSON schemas; the same request without one may succeed
 │   └── BudgetError        the next call could pass the budget, and was not made
 ├── AbsorbError     a component broke a rule of its contract
 └── ClosedError     the memory was closed
@@ -44,6 +45,10 @@ class ModelReplyError(ModelError):
     def __init__(self, message: str, *, raw: str) -> None:
         super().__init__(message)
         self.raw = raw
+
+
+class NoSchemaError(ModelError):
+    """The model's server knows no JSON schemas. The same request without one may succeed; `Metered` sees to that."""
 
 
 class BudgetError(ModelError):

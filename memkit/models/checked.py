@@ -11,12 +11,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memkit.errors import ModelError
+from memkit.errors import MemkitError, ModelError
+from memkit.models.loops import Closing
+from memkit.offload import looped
 from memkit.ports import Embedder
 from memkit.values import Space
 
@@ -36,13 +38,6 @@ class Usage:
     texts: int = 0
     seconds: float = 0.0
     remembered: int = 0
-
-
-@runtime_checkable
-class Closing(Protocol):
-    """An embedder that holds connections."""
-
-    async def aclose(self) -> None: ...
 
 
 class Prefixed:
@@ -74,8 +69,9 @@ class Checked:
     - The vectors of the last `remembered` questions are kept in memory.
     - Lone surrogates, which no model can read, are sent as "?".
 
-    Raises ModelError when the reply cannot be used. Its text never quotes what was embedded: errors may be
-    kept when texts are to be forgotten. Safe to use from several threads and event loops.
+    Raises ModelError when the embedder fails, with its error as the cause, or when the reply cannot be used. Its text
+    never quotes what was embedded: errors may be kept when texts are to be forgotten. Safe to use from several threads
+    and event loops.
     """
 
     def __init__(self, embedder: Embedder, *, largest: int = 1024, remembered: int = 256) -> None:
@@ -126,7 +122,7 @@ class Checked:
         prefix = space.query_prefix if query else space.document_prefix
         sent = [(prefix + text).encode("utf-8", "replace").decode() for text in texts]
         start = time.perf_counter()
-        vectors = usable(await self._embedder.embed(sent, query=query), len(sent), space)
+        vectors = usable(await self._reply(sent, query), len(sent), space)
         seconds = time.perf_counter() - start
         with self._lock:
             used = self._usage
@@ -134,6 +130,17 @@ class Checked:
                 used, calls=used.calls + 1, texts=used.texts + len(sent), seconds=used.seconds + seconds
             )
         return vectors
+
+    async def _reply(self, texts: list[str], query: bool) -> object:
+        """What the embedder answers. Whatever goes wrong in it is a ModelError."""
+        try:
+            return await self._embedder.embed(texts, query=query)
+        except (MemkitError, AssertionError):
+            raise
+        except Exception as error:
+            if isinstance(error, RuntimeError) and not looped():
+                raise  # it needs an event loop, and a blocking face asks again on one
+            raise ModelError(f"the embedder {self.space.model!r} failed: {type(error).__name__}") from error
 
     def _recall(self, texts: Sequence[str]) -> dict[str, Vectors]:
         with self._lock:

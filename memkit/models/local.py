@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,8 @@ try:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.util import load_file_path
     from transformers import PreTrainedTokenizerBase
-    from transformers.utils import logging as transformers_logging
+
+    from memkit.models.loading import without_progress_bars
 except ImportError as error:
     raise ImportError(
         'local embedding models need the extra "local" of agentic-memkit (sentence-transformers, torch)'
@@ -30,8 +30,6 @@ except ImportError as error:
 # On a CPU the activations of a batch should fit its cache. Texts sorted by tokens, in batches of so many: MiniLM embeds
 # LoCoMo turns 1.17 times as fast as in batches of 32 sorted by characters (and 0.8 times as fast in batches of 64).
 CPU_TOKENS = 1024
-
-loading = threading.Lock()  # the progress bars are switched off for the whole process while a model loads
 
 
 class SentenceTransformerEmbedder:
@@ -134,7 +132,7 @@ def _load(name: str, device: str | None) -> tuple[Path, SentenceTransformer]:
     # sentence-transformers looks here itself; that its files are found again, they must be looked for where it put them
     cache = os.environ.get("SENTENCE_TRANSFORMERS_HOME")
     try:
-        with _without_progress_bars():
+        with without_progress_bars():
             source = str(here) if local else name
             model = SentenceTransformer(source, device=device, cache_folder=cache, local_files_only=local)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
@@ -170,15 +168,3 @@ def _prefixes(model: SentenceTransformer, query: str | None, document: str | Non
             'pass query_prefix="" and document_prefix="", or take another model'
         )
     return query, document
-
-
-@contextmanager
-def _without_progress_bars() -> Iterator[None]:
-    with loading:
-        shown = transformers_logging.is_progress_bar_enabled()
-        transformers_logging.disable_progress_bar()
-        try:
-            yield
-        finally:
-            if shown:
-                transformers_logging.enable_progress_bar()

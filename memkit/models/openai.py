@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator, Sequence
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import openai
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 from openai import AsyncOpenAI
 
 from memkit.errors import ModelError
+from memkit.models.openai_client import Clients
 from memkit.values import Space
 
 DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
@@ -50,15 +49,7 @@ class OpenAIEmbedder:
         self._space = Space(model=model, dimension=_dimension(model, dimensions))
         self._shorten = model in SHORTENABLE and self._space.dimension != DIMENSIONS[model]
         self._batch = batch
-        self._timeout = timeout
-        try:
-            client = AsyncOpenAI(api_key=api_key, base_url=base_url, timeout=timeout, max_retries=RETRIES)
-        except openai.OpenAIError as error:
-            raise ModelError(f"no key for {model!r}: pass api_key=, or set OPENAI_API_KEY") from error
-        self._api_key, self._base_url = client.api_key, client.base_url
-        self._unused: AsyncOpenAI | None = client
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = WeakKeyDictionary()
-        self._lock = threading.Lock()
+        self._clients = Clients(model, base_url=base_url, api_key=api_key, timeout=timeout, retries=RETRIES)
 
     @property
     def space(self) -> Space:
@@ -66,7 +57,7 @@ class OpenAIEmbedder:
 
     async def embed(self, texts: Sequence[str], /, *, query: bool) -> NDArray[np.float32]:
         """See `memkit.ports.Embedder.embed`. Up to four requests are under way at a time."""
-        client = self._client()
+        client = self._clients.here()
         turn = asyncio.Semaphore(REQUESTS_AT_ONCE)
         try:
             async with asyncio.TaskGroup() as group:
@@ -83,28 +74,7 @@ class OpenAIEmbedder:
 
     async def aclose(self) -> None:
         """Close the connections of every event loop that still runs. The embedder can be used again afterwards."""
-        here = asyncio.get_running_loop()
-        with self._lock:
-            clients = list(self._clients.items())
-            self._clients.clear()
-        for loop, client in clients:
-            if loop is here:
-                await client.close()
-            elif loop.is_running():
-                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(client.close(), loop))
-
-    def _client(self) -> AsyncOpenAI:
-        """Connections belong to the event loop that they were opened on."""
-        loop = asyncio.get_running_loop()
-        with self._lock:
-            for other in [other for other in self._clients if other.is_closed()]:
-                del self._clients[other]  # the connections refer to the loop, so that it never goes away by itself
-            if loop not in self._clients:
-                self._clients[loop] = self._unused or AsyncOpenAI(
-                    api_key=self._api_key, base_url=self._base_url, timeout=self._timeout, max_retries=RETRIES
-                )
-                self._unused = None
-            return self._clients[loop]
+        await self._clients.aclose()
 
     def _parts(self, texts: Sequence[str]) -> Iterator[list[str]]:
         part: list[str] = []
@@ -126,17 +96,14 @@ class OpenAIEmbedder:
             rows = sorted(reply.data, key=lambda row: row.index)
             vectors = np.asarray([row.embedding for row in rows], dtype=np.float32)
         except openai.OpenAIError as error:
-            raise ModelError(f"{self._where()}: {_advice(error)}") from error
+            raise ModelError(f"{self._clients.where}: {_advice(error)}") from error
         except (AttributeError, TypeError, ValueError) as error:  # the library unpacks a reply without a look at it
-            raise ModelError(f"{self._where()} did not answer with embeddings; is base_url right?") from error
+            raise ModelError(f"{self._clients.where} did not answer with embeddings; is base_url right?") from error
         if [row.index for row in rows] != list(range(len(texts))):
             raise ModelError(
-                f"{self._where()} answered {len(texts)} texts with {len(rows)} vectors, or misnumbered them"
+                f"{self._clients.where} answered {len(texts)} texts with {len(rows)} vectors, or misnumbered them"
             )
         return vectors
-
-    def _where(self) -> str:
-        return f"{self._space.model!r} at {self._base_url.copy_with(userinfo=b'')}"  # no password in an error
 
 
 def _dimension(model: str, asked: int | None) -> int:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from memkit.errors import ModelError
+from memkit.errors import ModelError, UnreachableError
 from memkit.models.checked import Checked, Prefixed, Usage
 from memkit.testing.embedders import (
     FaultyEmbedder,
@@ -240,6 +240,25 @@ def test_a_mistaken_argument_is_refused_at_the_door() -> None:
         asyncio.run(embedder.embed([1], query=False))  # type: ignore[list-item]
     with pytest.raises(ValueError, match="at least 1"):
         Checked(HashEmbedder(), largest=0)
+
+
+def test_a_failure_of_the_embedder_is_a_model_error_that_quotes_nothing() -> None:
+    broken = KeyError("Ana lives in Lisbon")
+    with pytest.raises(ModelError, match=r"^the embedder 'memkit-hash-0' failed: KeyError$") as failure:
+        ask(Checked(FaultyEmbedder(HashEmbedder(), [broken])), "Ana lives in Lisbon")
+    assert failure.value.__cause__ is broken
+
+
+def test_errors_of_memkit_and_of_tests_are_left_as_they_are() -> None:
+    for error in (UnreachableError("away"), AssertionError("a defect")):
+        with pytest.raises(type(error)) as failure:
+            ask(Checked(FaultyEmbedder(HashEmbedder(), [error])), "Lisbon")
+        assert failure.value is error
+
+
+def test_an_embedder_that_needs_an_event_loop_says_so_itself() -> None:
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        Checked(FaultyEmbedder(HashEmbedder())).embed(["Lisbon"], query=False).send(None)
 
 
 def test_closing_reaches_the_embedder_if_it_can_be_closed() -> None:
