@@ -85,6 +85,7 @@ class AsyncMemory:
         neighbours: int = 0,
         floor: float | None = None,
         vector: ArrayLike | None = None,
+        component: str | None = None,
         wait: bool = False,
         **scope: Unpack[Scope],
     ) -> Recall:
@@ -92,7 +93,7 @@ class AsyncMemory:
         cue = self._binding.cue(
             text, k=k, neighbours=neighbours, floor=floor, vector=vector, space=self._engine.space, scope=scope
         )
-        return await recalled(self._engine, cue, wait=wait)
+        return await recalled(self._engine, cue, component=component, wait=wait)
 
     async def forget(self, *, verify: bool = False, everything: bool = False, **scope: Unpack[Scope]) -> Forgotten:
         """See `Memory.forget`."""

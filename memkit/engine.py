@@ -82,10 +82,14 @@ class Engine:
             for component in self.components.values():
                 await self._absorbing.tidy(namespace, component)
 
-    async def recall(self, cue: Cue) -> list[Hit]:
-        """The hits of all components, fused, best first, at most `cue.k`. What is not absorbed yet is not found."""
+    async def recall(self, cue: Cue, only: str | None = None) -> list[Hit]:
+        """The hits of all components, fused, best first, at most `cue.k`; or of one. What is not absorbed yet is not
+        found. Raises ValueError when there is no such component."""
+        if only is not None and only not in self.components:
+            raise ValueError(f"there is no component {only!r} in this memory; there are {', '.join(self.components)}")
+        asked = self.components if only is None else {only: self.components[only]}
         lists = await together(
-            [component.recall(cue, self.shop.view(name, cue.where)) for name, component in self.components.items()]
+            [component.recall(cue, self.shop.view(name, cue.where)) for name, component in asked.items()]
         )
         found = list(lists[0]) if len(lists) == 1 else fuse(lists)
         return found[: cue.k]

@@ -107,6 +107,7 @@ class Memory:
         neighbours: int = 0,
         floor: float | None = None,
         vector: ArrayLike | None = None,
+        component: str | None = None,
         wait: bool = False,
         **scope: Unpack[Scope],
     ) -> Recall:
@@ -117,11 +118,12 @@ class Memory:
         Filters come before the limit. `neighbours` adds that many turns before and after each hit. A question about something
         never mentioned comes back empty: the component has a floor that its best hit must reach. With `floor` (0 to
         1) every hit below it is left out instead. `vector`, shape [dimension], stands in for embedding the text.
+        With `component` only that one answers, and its scores are its own.
         """
         cue = self._binding.cue(
             text, k=k, neighbours=neighbours, floor=floor, vector=vector, space=self._engine.space, scope=scope
         )
-        return self._blocking.run(lambda: recalled(self._engine, cue, wait=wait))
+        return self._blocking.run(lambda: recalled(self._engine, cue, component=component, wait=wait))
 
     def forget(self, *, verify: bool = False, everything: bool = False, **scope: Unpack[Scope]) -> Forgotten:
         """Forget the events that the scope arguments admit, and everything that was derived from them.
@@ -221,12 +223,12 @@ def rewound(engine: Engine, where: Where | None) -> None:
         engine.store.upkeep.rewind(where, name)
 
 
-async def recalled(engine: Engine, cue: Cue, *, wait: bool = False) -> Recall:
+async def recalled(engine: Engine, cue: Cue, *, component: str | None = None, wait: bool = False) -> Recall:
     """The recall that answers the cue, with the seconds that it took."""
     started = time.perf_counter()
     await engine.catch_up(cue.where, slow=wait)
     caught_up = time.perf_counter()
-    hits = await engine.recall(cue)
+    hits = await engine.recall(cue, component)
     return Recall(
         hits=tuple(hits),
         cue=cue,

@@ -261,3 +261,13 @@ def test_a_reply_that_cannot_be_used_says_what_it_was() -> None:
     with pytest.raises(ModelReplyError) as failed:
         asyncio.run(metered.bound("test").ask([Message(role="user", content="hi")], NOTE, stage="test"))
     assert failed.value.raw == "nothing"
+
+
+def test_one_component_can_be_asked_alone(opened: Callable[..., Memory]) -> None:
+    memory = opened(None, Notes(), Notes("other"))
+    memory.add(["one two", "two"])
+    alone = memory.recall("one two", component="other")
+    assert [(hit.component, hit.score) for hit in alone] == [("other", 1.0), ("other", 0.5)]  # its own scores
+    assert {hit.component for hit in memory.recall("one two")} == {"notes", "other"}
+    with pytest.raises(ValueError, match="there is no component 'third'"):
+        memory.recall("one", component="third")
