@@ -1,98 +1,77 @@
 """A chatbot that remembers you: python examples/chatbot/chat.py --user ana --model gpt-5-mini [--base-url http://localhost:8000/v1]
 
-Type /forget WORDS to forget what was said about something, /why to see what the last reply was based on, Ctrl-D to leave.
+OPENAI_BASE_URL and OPENAI_API_KEY say which server, if not OpenAI's own. /why shows what the last reply was based on, /forget
+WORDS forgets what was said about something, Ctrl-D leaves. Killed in a reply, it goes on when it is started again.
 """
 
 from __future__ import annotations
 
 import argparse
-from datetime import date
-from typing import Protocol
+import asyncio
+from collections.abc import Sequence
 
 import memkit
-
-HABITS = "You are a friendly companion. Use what you remember when it helps; do not list it."
-
-
-class Model(Protocol):
-    """Anything that answers a list of chat messages."""
-
-    def __call__(self, messages: list[dict[str, str]], /) -> str: ...
+from memkit.agents import Chat
+from memkit.models.openai_chat import OpenAIChat
 
 
-class OpenAIModel:
-    """A chat model behind an OpenAI-compatible server."""
-
-    def __init__(self, model: str, base_url: str | None) -> None:
-        import openai  # only this class needs it
-
-        self._client = openai.OpenAI(base_url=base_url)
-        self._model = model
-
-    def __call__(self, messages: list[dict[str, str]], /) -> str:
-        reply = self._client.chat.completions.create(model=self._model, messages=messages)  # type: ignore[arg-type]
-        return reply.choices[0].message.content or ""
+async def asked(prompt: str) -> str:
+    """A line from the person, while the memory goes on working."""
+    return (await asyncio.to_thread(input, prompt)).strip()
 
 
-class Companion:
-    """One person's conversation. It may end at any moment, also by a crash: what was said is in the memory."""
-
-    def __init__(self, memory: memkit.Memory, model: Model, *, user: str) -> None:
-        self._memory = memory[user]
-        self._model = model
-        self._user = user
-        self._last: memkit.Recall | None = None
-
-    def reply(self, text: str) -> str:
-        """What the model says to the text. The text is remembered before the model is asked, the reply after."""
-        latest = self._memory.history(last=8)
-        recent = [{"role": event.role or "user", "content": event.text} for event in latest]
-        earlier = latest[0].at if len(latest) == 8 else None  # what is said again in `recent` need not be recalled
-        self._last = self._memory.recall(text, k=8, neighbours=1, until=earlier)
-        session = date.today().isoformat()
-        self._memory.add(text, role="user", author=self._user, session=session)
-        remembered = list(self._last.messages(tokens=1_000))
-        answer = self._model(
-            [{"role": "system", "content": HABITS}, *remembered, *recent, {"role": "user", "content": text}]
-        )
-        if answer.strip():
-            self._memory.add(answer, role="assistant", session=session)
-        return answer
-
-    def why(self) -> str:
-        """What the last reply could draw on, and why it was found."""
-        return self._last.explain() if self._last is not None else "Nothing was said yet."
-
-    def forget(self, words: str) -> str:
-        """Forget what the memory finds for these words, and prove it."""
-        found = self._memory.recall(words, k=3)
-        if not found:
-            return "I remember nothing about that."
-        gone = self._memory.forget(ids=[id for hit in found for id in hit.events], verify=True)
-        return f"{gone.events} things forgotten{' and gone from the disk' if gone.proven else ''}."
+async def agreed(events: Sequence[memkit.Event]) -> bool:
+    """Whether the person lets go of these."""
+    for event in events:
+        print(f"  {event.at:%d %B %Y}: {event.text}")
+    return (await asked("Forget this? [y/N] ")).lower() in ("y", "yes")
 
 
-def main() -> None:
+async def forgotten(memory: memkit.AsyncMemory, words: str) -> str:
+    """Forget what the memory finds for these words, if the person agrees, and prove it."""
+    found = await memory.recall(words, k=3)
+    ids = [id for hit in found for id in hit.events]
+    if not ids or not await agreed(await memory.history(ids=ids)):
+        return "Nothing was forgotten."
+    gone = await memory.forget(ids=ids, verify=True)
+    return f"Forgotten: {gone.events}, {'and gone from the disk' if gone.proven else 'not yet from the disk'}."
+
+
+async def talk(memory: memkit.AsyncMemory, chat: Chat, user: str) -> None:
+    """Until the person leaves."""
+    text = "/resume" if await chat.pending() else ""
+    while True:
+        try:
+            if text == "/why":
+                print(chat.last.recall.explain() if chat.last and chat.last.recall else "Nothing was recalled yet.")
+            elif text.startswith("/forget "):
+                print(await forgotten(memory, text.removeprefix("/forget ")))
+            elif text == "/resume":
+                answer = await chat.resume()
+                print(answer.text if answer else "Nothing waits for a reply.")
+            elif text:
+                async for piece in chat.say(text, author=user):
+                    print(piece, end="", flush=True)
+                print()
+        except memkit.ModelError as e:
+            print(f"\n[No reply: {e}. What you said is kept: /resume asks again.]")
+        text = await asked("> ")
+
+
+async def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--user", required=True)
     options.add_argument("--model", required=True)
     options.add_argument("--base-url")
     options.add_argument("--db", default="companion.db")
     given = options.parse_args()
-    with memkit.open(given.db) as memory:
-        companion = Companion(memory, OpenAIModel(given.model, given.base_url), user=given.user)
-        while True:
-            try:
-                text = input("> ").strip()
-            except (EOFError, KeyboardInterrupt):
-                return
-            if text == "/why":
-                print(companion.why())
-            elif text.startswith("/forget "):
-                print(companion.forget(text.removeprefix("/forget ")))
-            elif text:
-                print(companion.reply(text))
+    async with await memkit.open_async(given.db, llm=OpenAIChat(given.model, base_url=given.base_url)) as memory:
+        mine = memory[given.user]
+        try:
+            await talk(mine, Chat(mine, session="chat", confirm=agreed), given.user)
+        except EOFError:
+            print()
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())
