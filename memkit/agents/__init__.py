@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from memkit.agents.chat import Chat as Chat
-    from memkit.agents.chat_values import Answer as Answer
-    from memkit.agents.chat_values import Manner as Manner
-    from memkit.agents.chat_values import Used as Used
+    from memkit.agents.chat.values import Answer as Answer
+    from memkit.agents.chat.values import Manner as Manner
+    from memkit.agents.chat.values import Used as Used
     from memkit.agents.writer import Writer as Writer
     from memkit.agents.writer.agentwrite import AgentWrite as AgentWrite
     from memkit.agents.writer.human import SimulatedHuman as SimulatedHuman
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AgentWrite": "writer.agentwrite",
-    "Answer": "chat_values",
+    "Answer": "chat.values",
     "Bounds": "writer.recurrent",
     "Chat": "chat",
-    "Manner": "chat_values",
+    "Manner": "chat.values",
     "Proposal": "writer",
     "Recurrent": "writer.recurrent",
     "SimulatedHuman": "writer.human",
     "State": "writer",
-    "Used": "chat_values",
+    "Used": "chat.values",
     "Writer": "writer",
     "write": "writer.human",
 }

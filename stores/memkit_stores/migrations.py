@@ -95,6 +95,10 @@ def _m001_first_tables(connection: Connection) -> None:
 
 def _m002_calls(connection: Connection) -> None:
     _create(connection, "calls", "call_sources")
+    # not in `tables`: step 1 would make it, too. The last turns of a session are read at every turn of a chat.
+    connection.exec_driver_sql(
+        "CREATE INDEX events_by_session ON events (namespace, session, position) WHERE session IS NOT NULL"
+    )
 
 
 def _create(connection: Connection, *names: str) -> None:

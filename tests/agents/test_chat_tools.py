@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import memkit
 from memkit import AsyncMemory, ModelError
 from memkit.agents import Chat, Manner
-from memkit.agents.tools import Shown, read_calls
+from memkit.agents.chat.tools import Shown, read_calls
 from memkit.hygiene import memorable
 from memkit.messages import Message, Reply, Request, ToolCall
 from memkit.models.metered import Limits, Metered

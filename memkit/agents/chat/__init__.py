@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from memkit.agents.chat_answer import Answering
-from memkit.agents.chat_search import Counted, Means, Search
-from memkit.agents.chat_steps import Place, named
-from memkit.agents.chat_values import Answer, Manner
-from memkit.agents.tools import Confirm, Desk
+from memkit.agents.chat.answer import Answering
+from memkit.agents.chat.search import Counted, Means, Search
+from memkit.agents.chat.steps import Place, named
+from memkit.agents.chat.tools import Confirm, Desk
+from memkit.agents.chat.values import Answer, Manner
 from memkit.coroutines import AsyncMemory
 from memkit.intake import check_text, new_id
 from memkit.ports import Llm

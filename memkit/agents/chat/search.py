@@ -7,10 +7,10 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from memkit.agents import chat_prompt as prompt
-from memkit.agents.chat_steps import Place
-from memkit.agents.chat_values import Manner
-from memkit.agents.tools import Desk
+from memkit.agents.chat import prompt
+from memkit.agents.chat.steps import Place
+from memkit.agents.chat.tools import Desk
+from memkit.agents.chat.values import Manner
 from memkit.context.recall import Recall
 from memkit.coroutines import AsyncMemory
 from memkit.errors import MemkitError

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from memkit.agents.tools import Asked
+from memkit.agents.chat.tools import Asked
 from memkit.messages import Message, ToolCall
 from memkit.values import Event, Json
 

@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, S
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 
-from memkit.agents import chat_prompt as prompt
-from memkit.agents.chat_search import Means, Search, latest
-from memkit.agents.chat_steps import KINDS, Place, Step, call_events, result_event, steps_of
-from memkit.agents.chat_values import Answer, Ending, Used
-from memkit.agents.tools import Asked, Shown, read_calls
+from memkit.agents.chat import prompt
+from memkit.agents.chat.search import Means, Search, latest
+from memkit.agents.chat.steps import KINDS, Place, Step, call_events, result_event, steps_of
+from memkit.agents.chat.tools import Asked, Shown, read_calls
+from memkit.agents.chat.values import Answer, Ending, Used
 from memkit.context.recall import Recall
 from memkit.errors import ModelError, ModelReplyError
 from memkit.messages import Message, Piece, Tokens, ToolCall

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import isawaitable
 
-from memkit.agents.chat_values import Manner
+from memkit.agents.chat.values import Manner
 from memkit.context.quote import line_of
 from memkit.context.recall import Recall
 from memkit.coroutines import AsyncMemory
