@@ -10,7 +10,6 @@ from datetime import datetime
 from threading import Lock
 from weakref import WeakValueDictionary
 
-from memkit.blocking import NeedsLoop
 from memkit.drafts import check_owner, check_spans, check_vector
 from memkit.errors import (
     AbsorbError,
@@ -21,7 +20,7 @@ from memkit.errors import (
     StoreError,
     UnreachableError,
 )
-from memkit.offload import looped, offload, settled
+from memkit.offload import NeedsLoop, looped, offload, settled
 from memkit.ports import Component, Consolidates, Progress
 from memkit.values import Deferred, Draft, Event, Where
 from memkit.view import Workshop

@@ -10,13 +10,28 @@ from contextlib import closing
 from typing import Any, TypeVar
 
 from memkit.errors import ClosedError, SpaceError, StoreError
-from memkit.offload import looped
+from memkit.offload import NeedsLoop, looped
 
 T = TypeVar("T")
 
 
-class NeedsLoop(Exception):
-    """Raised by logic that cannot go on without an event loop. `Blocking` then starts it again on one."""
+def without_loop(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """The result of the coroutine that `make` returns, stepped in this thread. Raises NeedsLoop, with its own error as
+    the cause if there was one, when that was not enough: whatever waits fails in its own way without a loop, and the true
+    error comes on one."""
+    attempt = make()
+    try:
+        attempt.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    except (StoreError, SpaceError, ClosedError, NeedsLoop):
+        raise  # from local work: a loop would change nothing
+    except Exception as e:
+        raise NeedsLoop from e
+    finally:
+        attempt.close()
+    raise NeedsLoop
 
 
 class Blocking:
@@ -37,18 +52,10 @@ class Blocking:
     def run(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The result of the coroutine that `make` returns."""
         if not looped():
-            attempt = make()
             try:
-                attempt.send(None)
-            except StopIteration as done:
-                result: T = done.value
-                return result
-            except (StoreError, SpaceError, ClosedError):
-                raise  # from local work: a loop would change nothing
-            except Exception:  # noqa: BLE001  whatever waits fails in its own way without a loop; on the loop the true error comes
+                return without_loop(make)
+            except NeedsLoop:
                 pass
-            finally:
-                attempt.close()
         with self._lock:  # so that `close` sees all that was started
             future = asyncio.run_coroutine_threadsafe(make(), self._running())
         try:

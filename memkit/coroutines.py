@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
+from memkit.blocking import without_loop
 from memkit.context.recall import Recall
 from memkit.engine import Engine
 from memkit.intake import Addable
 from memkit.memory import Memory, recalled, replayed, rewound, synced
-from memkit.offload import offload
+from memkit.offload import NeedsLoop, hurried, offload
 from memkit.ports import Llm
 from memkit.scope import Binding, Scope
 from memkit.values import Event, Forgotten, Metadata, Receipt, Record, Stats
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+
+T = TypeVar("T")
 
 
 class AsyncMemory:
@@ -93,7 +98,7 @@ class AsyncMemory:
         cue = self._binding.cue(
             text, k=k, neighbours=neighbours, floor=floor, vector=vector, space=self._engine.space, scope=scope
         )
-        return await recalled(self._engine, cue, component=component, wait=wait)
+        return await self._at_once(lambda: recalled(self._engine, cue, component=component, wait=wait))
 
     async def forget(self, *, verify: bool = False, everything: bool = False, **scope: Unpack[Scope]) -> Forgotten:
         """See `Memory.forget`."""
@@ -135,3 +140,14 @@ class AsyncMemory:
         """See `Memory.close`."""
         await self._engine.aclose()
         await offload(self._face.close)
+
+    async def _at_once(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The result of the coroutine that `make` returns. What waits for no network runs in one thread as a whole: to go
+        to a thread and back for each step would take most of its time. See docs/decisions/blocking.md."""
+        if not self._engine.waits:
+            try:
+                return await asyncio.to_thread(hurried, without_loop, make)
+            except NeedsLoop as e:
+                # no embedder or component that waits will ever finish without a loop; to wait for another task is chance
+                self._engine.waits = isinstance(e.__cause__, RuntimeError)
+        return await make()

@@ -11,10 +11,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from memkit.absorbing import BATCH, PAUSES, Absorbing, pass_on, told
-from memkit.blocking import NeedsLoop
 from memkit.models.checked import Checked
 from memkit.models.metered import Metered
-from memkit.offload import looped, offload, together
+from memkit.offload import NeedsLoop, looped, offload, together
 from memkit.ports import Asks, Component, Embedder, Llm
 from memkit.values import Cue, Deferred, Event, Hit, Space, Where
 from memkit.view import Workshop
@@ -37,6 +36,7 @@ class Engine:
         self.store = shop.store
         self.components = {component.name: component for component in components}
         self.clock = clock
+        self.waits = False  # whether a call turned out to need a loop: an async face then does not try without one
         self._absorbing = Absorbing(shop, pauses=pauses, clock=clock)
         self._slow = frozenset(
             component.name

@@ -9,10 +9,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
+from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+_hurried: ContextVar[bool] = ContextVar("_hurried", default=False)
+
+
+class NeedsLoop(Exception):
+    """Raised by logic that cannot go on without an event loop. A face then starts it again on one."""
+
+
+def hurried(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do work that must not wait for others: with `settled` it raises NeedsLoop instead. A loop has few threads, and
+    those that wait for one of its tasks could keep that task from the thread it needs."""
+    token = _hurried.set(True)
+    try:
+        return work(*args, **kwargs)
+    finally:
+        _hurried.reset(token)
 
 
 def looped() -> bool:
@@ -35,6 +53,8 @@ async def settled(future: Future[None]) -> None:
     """Wait until somebody else, in whatever thread, has set the future's result."""
     if looped():
         await asyncio.shield(asyncio.wrap_future(future))  # whoever stops waiting must not cancel it for the others
+    elif _hurried.get() and not future.done():
+        raise NeedsLoop
     else:
         future.result()
 

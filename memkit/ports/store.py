@@ -104,9 +104,9 @@ class Upkeep(Protocol):
     def forget(self, where: Where, /, *, verify: bool) -> Forgotten:
         """Remove the events that `where` admits, and every row that depends on them, in one transaction.
 
-        Where such a row has other sources as well, its component's cursor is put back to before the earliest of
-        them and all its later rows in that namespace are removed, so that absorbing again leaves what would have
-        been there without the forgotten events.
+        Where such a row has other sources as well, its component's cursor is put back to before the forgotten event and
+        all rows with a source from there on are removed, so that absorbing again leaves what would have been there
+        without the forgotten events. Rows that were made before it stay.
         """
         ...
 

@@ -211,7 +211,8 @@ def _doomed(connection: Connection, gone: dict[int, str]) -> tuple[set[int], dic
     """The rows to remove, and where components have to start again: (namespace, component) → a position.
 
     A row that depends on forgotten events alone just goes. When one had other sources as well, the component has to
-    absorb those again, and with them everything after the earliest: later rows may have been made in its light.
+    absorb again what came after the forgotten event: those rows may have been made in its light. What was made before
+    it stays; a row is made when the last of its sources is absorbed.
     """
     doomed: set[int] = set()
     rewound: dict[tuple[str, str], int] = {}
@@ -219,35 +220,27 @@ def _doomed(connection: Connection, gone: dict[int, str]) -> tuple[set[int], dic
         doomed |= set(connection.execute(select(lineage.c.record).where(lineage.c.event.in_(chunk))).scalars())
     for chunk in _chunks(doomed):
         query = (
-            select(records.c.namespace, records.c.component, lineage.c.event)
+            select(records.c.namespace, records.c.component, lineage.c.record, lineage.c.event)
             .join(lineage, lineage.c.record == records.c.id)
             .where(records.c.id.in_(chunk))
         )
-        for namespace, component, event in connection.execute(query):
-            if event not in gone:
-                _lower(rewound, (namespace, component), event)
-    for (namespace, component), start in list(rewound.items()):
-        rewound[namespace, component] = _closed(connection, namespace, component, start, doomed)
-    return doomed, rewound
-
-
-def _lower(rewound: dict[tuple[str, str], int], key: tuple[str, str], position: int) -> None:
-    rewound[key] = min(position, rewound.get(key, position))
-
-
-def _closed(connection: Connection, namespace: str, component: str, start: int, doomed: set[int]) -> int:
-    """Doom every row with a source at `start` or later, and go back further while such a row has earlier sources."""
-    while True:
+        lost: dict[int, int] = {}  # by row: the earliest forgotten source
+        shared: dict[int, tuple[str, str]] = {}  # the rows that have other sources
+        for namespace, component, record, event in connection.execute(query):
+            if event in gone:
+                lost[record] = min(event, lost.get(record, event))
+            else:
+                shared[record] = (namespace, component)
+        for record, owner in shared.items():
+            rewound[owner] = min(lost[record], rewound.get(owner, lost[record]))
+    for (namespace, component), start in rewound.items():
         late = (
             select(lineage.c.record)
             .join(records, records.c.id == lineage.c.record)
             .where(records.c.namespace == namespace, records.c.component == component, lineage.c.event >= start)
         )
         doomed |= set(connection.execute(late).scalars())
-        earliest = connection.execute(select(func.min(lineage.c.event)).where(lineage.c.record.in_(late))).scalar()
-        if earliest is None or earliest >= start:
-            return start
-        start = earliest
+    return doomed, rewound
 
 
 def _remove(
