@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import quality
+import tasks
 
 from memkit.evaluation.bench import bench_add, bench_import, bench_recall
 from memkit.evaluation.cached import Cached
@@ -34,6 +35,7 @@ def main() -> None:
         "add": bench_add,
         "recall": lambda: bench_recall(data=data, embedder=embedder, progress=_tell),
         "import": lambda: bench_import(data=data, progress=_tell),
+        "tasks": lambda: tasks.measure(embedder),
     }
     if data is not None:
         work["locomo"] = lambda: quality.locomo(data, embedder)

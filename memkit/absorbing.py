@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from threading import Lock
@@ -29,6 +30,10 @@ BATCH = 256  # events shown to a component at once
 PAUSES = (0.2, 1.0)  # seconds before the second and the third attempt; then the event is deferred
 
 
+class _OvertakenError(Exception):
+    """Another process or thread moved the cursor: what was drafted is not needed."""
+
+
 class Absorbing:
     """Shows components the events that they have not seen, and commits what they draft. `pauses` are the waits between
     attempts, seconds."""
@@ -42,22 +47,25 @@ class Absorbing:
         # weak: should Ctrl-C keep a turn from being given back, it ends with whoever had it
         self._busy: WeakValueDictionary[tuple[str, str], Future[None]] = WeakValueDictionary()
 
-    async def follow(self, namespace: str, component: Component) -> None:
-        """Bring one component to the head of one namespace."""
+    async def follow(self, namespace: str, component: Component, standing: Progress) -> None:
+        """Bring one component to the head of one namespace as it is when this is called, or was when `standing` was read."""
         key, mine = (namespace, component.name), Future[None]()
+        where = Where(namespace=namespace)
         try:
             while (other := self._claimed(key, mine)) is not mine:
                 await settled(other)
-            while True:
-                progress = await self._progress(namespace, component)
-                since = progress.cursors[component.name]
-                if since >= progress.head:
-                    return
-                where = Where(namespace=namespace)
+                standing = await self._progress(namespace, component)
+            since = standing.cursors[component.name]
+            while since < standing.head:
                 events = await offload(self._store.journal.read, where, after=since, limit=BATCH)
                 if not events:
-                    return
-                await self._absorb(namespace, component, events, since, self._pauses)
+                    return  # forgotten meanwhile
+                try:
+                    await self._absorb(namespace, component, events, since, self._pauses)
+                    since = events[-1].position
+                except _OvertakenError:
+                    standing = await self._progress(namespace, component)
+                    since = standing.cursors[component.name]
         finally:
             self._release(key, mine)
 
@@ -74,7 +82,8 @@ class Absorbing:
             drafted = await component.consolidate(self._shop.view(component.name, Where(namespace=namespace)))
             draft = await self._checked(namespace, component, drafted, {})
             if draft.records:
-                await self._commit(namespace, component, draft, at, at)
+                with suppress(_OvertakenError):
+                    await self._commit(namespace, component, draft, at, at)
         finally:
             self._release(key, mine)
 
@@ -180,7 +189,7 @@ class Absorbing:
         upto: int,
         failed: Sequence[Deferred] = (),
     ) -> None:
-        await offload(
+        stored = await offload(
             self._store.derived.commit,
             namespace,
             component.name,
@@ -189,7 +198,9 @@ class Absorbing:
             since=since,
             upto=upto,
             failed=failed,
-        )  # False: another process was quicker, and the next look at the cursor shows it
+        )
+        if not stored:
+            raise _OvertakenError
 
     async def _there(self, event: Event) -> bool:
         where = Where(namespace=event.namespace, ids=frozenset({event.id}))
@@ -211,7 +222,8 @@ class Absorbing:
 def pass_on(error: Exception) -> None:
     """Raise what is not the event's fault: the database's trouble, a chat model that answers nobody or costs too much, and
     the lack of a loop to wait on."""
-    if isinstance(error, (StoreError, SpaceError, ClosedError, NeedsLoop, UnreachableError, BudgetError)):
+    kinds = (StoreError, SpaceError, ClosedError, NeedsLoop, UnreachableError, BudgetError, _OvertakenError)
+    if isinstance(error, kinds):
         raise error
     if not looped():
         raise NeedsLoop from error

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import typer
 
 import memkit
-from memkit.commands import adding, asking, demo, keeping, measuring, output
+from memkit.commands import adding, asking, auditing, demo, keeping, measuring, output
 from memkit.errors import MemkitError
 
 FAILED, MISUSED, INTERRUPTED, UNREAD = 1, 2, 130, 141  # 3, asking.NOTHING: nothing was found
@@ -46,6 +46,7 @@ app.command("recall")(asking.recall)
 app.command("context")(asking.context)
 app.command("forget")(keeping.forget)
 app.command("status")(keeping.status)
+app.command("audit")(auditing.audit)
 app.command("export")(keeping.export)
 app.command("import")(adding.import_)
 app.command("reembed")(keeping.reembed)

@@ -65,14 +65,15 @@ class Engine:
         names = tuple(name for name in self.components if slow or name not in self._slow)
         standing = await offload(self.store.derived.progress, where, names)
         late = [
-            (namespace, name)
+            (namespace, name, progress)
             for namespace, progress in standing.items()
             for name in names
             if progress.cursors[name] < progress.head
         ]
-        if not looped() and any(name in self._slow for _, name in late):
+        if not looped() and any(name in self._slow for _, name, _ in late):
             raise NeedsLoop
-        await together([self._absorbing.follow(namespace, self.components[name]) for namespace, name in late])
+        follow = self._absorbing.follow
+        await together([follow(namespace, self.components[name], progress) for namespace, name, progress in late])
 
     async def tidy(self, namespaces: Sequence[str]) -> None:
         """Let components that consolidate do so."""

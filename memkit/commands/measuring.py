@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -16,7 +16,11 @@ from rich.text import Text
 from memkit.commands import options, output
 
 # The modules that measure load memkit's whole machinery with them, and `memkit --help` shall not wait for that.
-MODULES = {"locomo": "memkit.evaluation.locomo", "bench": "memkit.evaluation.bench"}
+MODULES = {
+    "locomo": "memkit.evaluation.locomo",
+    "tasks": "memkit.evaluation.tasks",
+    "bench": "memkit.evaluation.bench",
+}
 STDOUT = "-"
 
 Report = Annotated[
@@ -25,6 +29,14 @@ Report = Annotated[
         "--json", metavar="[OUT]", help="Write the result as JSON to this file, or print it and nothing else."
     ),
 ]
+
+Seeds = Annotated[int, typer.Option("--seeds", metavar="N", help="So many scripts from seeds 0, 1, …; at least 2.")]
+Budget = Annotated[int, typer.Option("--tokens", metavar="N", help="The budget of a context, in estimated tokens.")]
+Contestants = Annotated[
+    str,
+    typer.Option("--components", metavar="A,B+C", help="Components by name; several joined by + are one memory."),
+]
+TAKING_PART = "think_in_memory,sir_llm"
 
 evaluation = typer.Typer(help="Measure how well recall finds what it should.", no_args_is_help=True)
 benchmark = typer.Typer(help="Measure how fast it adds, recalls and imports.", no_args_is_help=True)
@@ -55,6 +67,48 @@ def locomo(
         result = module.evaluate(file, embedder=options.spec(embedder), components=names, progress=move)
     if _written(result, report):
         output.console().print(_table(result))
+
+
+@evaluation.command()
+def grocery(
+    components: Contestants = TAKING_PART,
+    embedder: options.Embedder = "none",
+    seeds: Seeds = 5,
+    tokens: Budget = 400,
+    report: Report = None,
+) -> None:
+    """State what to buy, ask twenty other things, ask what it was.
+
+    Dialogues are generated, nothing is downloaded, no language model takes part: a fixed rule answers from the context.
+    Beside the components stand verbatim passages, the last turns, a flat file with grep, and the full history.
+
+    \b
+    Examples:
+      memkit eval grocery
+      memkit eval grocery --components sir_llm:surprisal,sir_llm:random --json result.json
+    """
+    _task("grocery", components, embedder, seeds, tokens, report)
+
+
+@evaluation.command()
+def facts(
+    components: Contestants = TAKING_PART,
+    embedder: options.Embedder = "none",
+    seeds: Seeds = 5,
+    tokens: Budget = 400,
+    report: Report = None,
+) -> None:
+    """Facts that change, end, are forgotten, and depend on others.
+
+    Five people talk for months; then it is asked what is so now, what was so then, and what nobody said. Generated and
+    answered as in `memkit eval grocery`, with the same contestants beside the components.
+
+    \b
+    Examples:
+      memkit eval facts
+      memkit eval facts --components passages+think_in_memory --seeds 3
+    """
+    _task("facts", components, embedder, seeds, tokens, report)
 
 
 @benchmark.command()
@@ -97,6 +151,18 @@ def import_(report: Report = None) -> None:
     _bench(report, _measures().bench_import(progress=output.remark))
 
 
+def _task(task: str, components: str, embedder: str, seeds: int, tokens: int, report: str | None) -> None:
+    names = tuple(name.strip() for name in components.split(","))
+    with output.counting("Evaluating") as move:
+        result = importlib.import_module(MODULES["tasks"]).evaluate(
+            task, components=names, embedder=options.spec(embedder), seeds=seeds, tokens=tokens, progress=move
+        )
+    if _written(result, report):
+        output.console().print(_shares(result))
+        for sentence in result["verdicts"]:
+            output.console().print(sentence)
+
+
 def _measures() -> ModuleType:
     return importlib.import_module(MODULES["bench"])
 
@@ -130,6 +196,18 @@ def _table(result: Mapping[str, object]) -> Table:
         table.add_row(
             name, *(f"{figures[column]:.3f}" if column != "questions" else f"{figures[column]:,}" for column in columns)
         )
+    return table
+
+
+def _shares(result: Mapping[str, Any]) -> Table:
+    """The shares of right answers with their intervals: a row for each kind of question, a column for each contestant."""
+    rows = result["results"]
+    table = Table("", *rows, box=None, header_style="dim")
+    for kind in next(iter(rows.values()))["kinds"]:
+        shares = [row["kinds"][kind] for row in rows.values()]
+        table.add_row(kind, *(f"{one['mean']:.2f} ({one['low']:.2f}–{one['high']:.2f})" for one in shares))
+    table.add_row("tokens", *(f"{row['tokens']:,.0f}" for row in rows.values()))
+    table.add_row("ms a question", *(f"{row['ms_per_question']:.1f}" for row in rows.values()))
     return table
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -48,12 +50,7 @@ class SqlDerived:
         if known is not None and known[0] == stamp:
             return known[1]
         with self._database.read() as connection:
-            heads = connection.execute(_heads(where)).all()
-            places = connection.execute(
-                select(cursors.c.namespace, cursors.c.component, cursors.c.position).where(
-                    scope(cursors.c.namespace, where), cursors.c.component.in_(components)
-                )
-            ).all()
+            heads, places = self._standing(connection, where, components)
         reached = {(namespace, component): position for namespace, component, position in places}
         found = {
             path: Progress(head=head, cursors={name: reached.get((path, name), 0) for name in components})
@@ -64,6 +61,24 @@ class SqlDerived:
                 self._progress.clear()
             self._progress[scoped] = (stamp, found)
         return found
+
+    def _standing(
+        self, connection: Connection, where: Where, components: Sequence[str]
+    ) -> tuple[Sequence[Any], Sequence[Any]]:
+        """The newest position of each namespace in scope, and each cursor there is."""
+        if not where.below and self._database.dialect == "sqlite":  # before every recall: without SQLAlchemy's part
+            path = (where.namespace,)
+            heads = connection.exec_driver_sql("SELECT max(position) FROM events WHERE namespace = ?", path).all()
+            places = connection.exec_driver_sql(
+                "SELECT namespace, component, position FROM cursors WHERE namespace = ?", path
+            )
+            return [(where.namespace, head) for (head,) in heads if head], places.all()
+        found = connection.execute(
+            select(cursors.c.namespace, cursors.c.component, cursors.c.position).where(
+                scope(cursors.c.namespace, where), cursors.c.component.in_(components)
+            )
+        )
+        return connection.execute(_heads(where)).all(), found.all()
 
     def commit(
         self,
@@ -239,11 +254,18 @@ def _positions(connection: Connection, named: set[tuple[str, str]]) -> dict[str,
     """Where events lie in the journal, by id; they are named as (namespace, id)."""
     ids, found = sorted({id for _, id in named}), dict[str, int]()
     for start in range(0, len(ids), CHUNK):
-        query = select(events.c.namespace, events.c.id, events.c.position).where(
-            events.c.id.in_(ids[start : start + CHUNK])
-        )
-        found.update({id: position for path, id, position in connection.execute(query) if (path, id) in named})
+        rows = _located(connection, ids[start : start + CHUNK])
+        found.update({id: position for path, id, position in rows if (path, id) in named})
     if len(found) < len(named):
         path, unknown = next(((path, id) for path, id in sorted(named) if id not in found), min(named))
         raise AbsorbError(f"event {unknown} is named as a source but is not in the journal of namespace {path!r}")
     return found
+
+
+def _located(connection: Connection, ids: Sequence[str]) -> Sequence[Any]:
+    """(namespace, id, position) of the events with these ids, in whatever namespace."""
+    if connection.dialect.name == "sqlite":  # at every commit: without SQLAlchemy's part
+        listed = "SELECT namespace, id, position FROM events WHERE id IN (SELECT value FROM json_each(?))"
+        return connection.exec_driver_sql(listed, (json.dumps(ids),)).all()
+    columns = (events.c.namespace, events.c.id, events.c.position)
+    return connection.execute(select(*columns).where(events.c.id.in_(ids))).all()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, or_, select
 
 from memkit.values import Event, Receipt, Where
 from memkit_stores.database import Database
@@ -16,6 +16,7 @@ from memkit_stores.where_sql import condition, micros, moment
 CHUNK = 500  # values in one IN (…): well under SQLite's limit on variables
 
 _COLUMNS = tuple(events.c)
+_BY_KEY = select(events.c.id).where(events.c.namespace == bindparam("namespace"), events.c.key == bindparam("key"))
 
 
 class SqlJournal:
@@ -37,7 +38,7 @@ class SqlJournal:
             for namespace in sorted({event.namespace for event in batch}):
                 self._database.hold(connection, namespace)
             if not minted or any(event.key is not None for event in batch):
-                fresh, stored = self._unknown(connection, batch)
+                fresh, stored = self._unknown(connection, batch, minted)
                 known = frozenset(stored) - {event.id for event in fresh}
             if fresh and self._database.dialect == "sqlite":
                 # the same statement without the parameter handling around it, which would double the time of an add
@@ -46,9 +47,11 @@ class SqlJournal:
                 connection.execute(self._insert, [to_row(event) for event in fresh])
         return Receipt(ids=stored, known=known)
 
-    def _unknown(self, connection: Connection, batch: Sequence[Event]) -> tuple[list[Event], tuple[str, ...]]:
+    def _unknown(
+        self, connection: Connection, batch: Sequence[Event], minted: bool
+    ) -> tuple[list[Event], tuple[str, ...]]:
         """The events that are not there yet, and for each of the batch the id that it has or gets."""
-        by_id, by_key = _known(connection, batch)
+        by_id, by_key = _keyed(connection, batch[0]) if minted and len(batch) == 1 else _known(connection, batch)
         fresh, stored = [], []
         for event in batch:
             name = (event.namespace, event.key)
@@ -88,6 +91,12 @@ class SqlJournal:
             found = connection.execute(select(events.c.namespace).distinct()).scalars().all()
         scope = None if under is None else Where(namespace=under, below=True)
         return sorted(path for path in found if scope is None or scope.covers(path))
+
+
+def _keyed(connection: Connection, event: Event) -> tuple[set[tuple[str, str]], dict[tuple[str, str | None], str]]:
+    """What `_known` finds for one event whose id is new: a turn of a chat."""
+    found = connection.execute(_BY_KEY, {"namespace": event.namespace, "key": event.key}).scalar()
+    return set(), {} if found is None else {(event.namespace, event.key): found}
 
 
 def _known(

@@ -1,6 +1,7 @@
 """What was said, found by words and by meaning: the component that every memory has unless told otherwise.
 
-Turns stay turns; documents, and turns too long to be one, are split at sentence borders. `score` has the formula.
+Turns stay turns; documents, and turns too long to be one, are split at sentence borders. What `memkit.hygiene` says is not
+worth remembering has no row. `score` has the formula.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from memkit import hygiene
 from memkit.components.passages import score
 from memkit.components.passages.ranking import Chosen, Names, Ranking, fold
 from memkit.components.passages.split import split
@@ -67,9 +69,13 @@ class Passages:
         return await self._hits(cue, view, shelf, ranking)
 
     def _rows(self, event: Event) -> list[Record]:
-        whole = event.kind != "document" and len(event.text) <= LONGEST_TURN
-        spans = [(0, len(event.text))] if whole else split(event.text, limit=self._passage)
-        return [_row(event, start, end) for start, end in spans]
+        return [_row(event, start, end) for span in hygiene.spans(event) for start, end in self._parts(event, *span)]
+
+    def _parts(self, event: Event, start: int, end: int) -> list[tuple[int, int]]:
+        if event.kind != "document" and end - start <= LONGEST_TURN:
+            return [(start, end)]
+        parts = split(event.text[start:end], limit=self._passage)
+        return [(start + first, start + last) for first, last in parts]
 
     def _rank(self, cue: Cue, shelf: Shelf, named: Sequence[int], vector: NDArray[np.float32] | None) -> Ranking:
         """Every row that could be a hit, best first."""
