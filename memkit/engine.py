@@ -96,7 +96,8 @@ class Engine:
         return found[: cue.k]
 
     async def retry(self, where: Where | None) -> None:
-        """Try every deferred event in scope once more."""
+        """Try every deferred event in scope once more. A component that makes rows in the light of earlier ones is put back
+        to it then, and has to catch up."""
         for entry in await offload(self.store.upkeep.deferred, where):
             component = self.components.get(entry.component)
             if component is None:

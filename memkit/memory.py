@@ -246,11 +246,14 @@ async def replayed(engine: Engine, where: Where) -> None:
 async def synced(engine: Engine, where: Where | None, *, retry: bool) -> None:
     """Bring the scope, or everything, up to date."""
     paths = await offload(engine.store.journal.namespaces, where.namespace if where is not None else None)
-    for scope in [Where(namespace=path) for path in paths] if where is None else [where]:
+    scopes = [Where(namespace=path) for path in paths] if where is None else [where]
+    for scope in scopes:
         await engine.catch_up(scope, slow=True)
-    await engine.tidy(paths)
     if retry:
         await engine.retry(where)
+        for scope in scopes:  # what a chain has after a deferred event is derived again
+            await engine.catch_up(scope, slow=True)
+    await engine.tidy(paths)
     if engine.embedder is not None:
         await engine.embed_missing(engine.embedder, where)
         await offload(engine.store.derived.settle, where, tuple(engine.components), engine.embedder.space)

@@ -190,8 +190,11 @@ def _metered(llm: ChatModel | Metered | str) -> Metered:
         return llm
     if isinstance(llm, str):
         return Metered(llm_from(llm))
-    if not hasattr(llm, "complete") or not hasattr(llm, "stream"):
-        raise TypeError(f"the llm is a {type(llm).__name__}; give a ChatModel, or the name of one")
+    lacking = [name for name in ("model", "complete", "stream") if not hasattr(llm, name)]
+    if lacking:
+        raise TypeError(
+            f"the llm is a {type(llm).__name__} without {', '.join(lacking)}; give a ChatModel, or its name"
+        )
     return Metered(llm)
 
 

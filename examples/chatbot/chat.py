@@ -29,7 +29,7 @@ async def agreed(events: Sequence[memkit.Event]) -> bool:
 
 async def forgotten(memory: memkit.AsyncMemory, words: str) -> str:
     """Forget what the memory finds for these words, if the person agrees, and prove it."""
-    found = await memory.recall(words, k=3)
+    found = await memory.recall(words, k=8)
     ids = [id for hit in found for id in hit.events]
     if not ids or not await agreed(await memory.history(ids=ids)):
         return "Nothing was forgotten."
@@ -43,7 +43,7 @@ async def talk(memory: memkit.AsyncMemory, chat: Chat, user: str) -> None:
     while True:
         try:
             if text == "/why":
-                print(chat.last.recall.explain() if chat.last and chat.last.recall else "Nothing was recalled yet.")
+                print(chat.last.recall.explain() if chat.last and chat.last.recall else "The latest turns only.")
             elif text.startswith("/forget "):
                 print(await forgotten(memory, text.removeprefix("/forget ")))
             elif text == "/resume":
@@ -67,11 +67,13 @@ async def main() -> None:
     given = options.parse_args()
     async with await memkit.open_async(given.db, llm=OpenAIChat(given.model, base_url=given.base_url)) as memory:
         mine = memory[given.user]
-        try:
-            await talk(mine, Chat(mine, session="chat", confirm=agreed), given.user)
-        except EOFError:
-            print()
+        await talk(mine, Chat(mine, session="chat", confirm=agreed), given.user)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except EOFError:
+        print()
+    except memkit.MemkitError as e:
+        raise SystemExit(str(e)) from None

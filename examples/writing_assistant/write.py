@@ -93,13 +93,13 @@ async def decided(writer: Writer, proposal: Proposal, *, yes: bool) -> None:
 async def next_step(writer: Writer, given: argparse.Namespace) -> None:
     """One step: a plan, a proposal, a decision."""
     state = await writer.state()
-    plan: int | str | None = int(given.plan) if given.plan and given.plan.isdigit() else given.plan
+    plan: int | str | None = int(given.plan) if given.plan and given.plan.isdecimal() else given.plan
     if plan is None and state.proposal is None and writer.strategy.rolling and state.step and state.chosen is None:
         print("\n\n".join(plans(tuple(event.text for event in state.plans))))
         answer = await asked("Which plan? A number, or your own words: ")
         if answer == "later":
             return
-        plan = int(answer) if answer.isdigit() else answer
+        plan = int(answer) if answer.isdecimal() else answer
     await decided(writer, await writer.propose(plan, after=state.step), yes=given.yes)
 
 
@@ -107,8 +107,8 @@ async def play(writer: Writer) -> None:
     """Interactive fiction: what the player does is the plan."""
     state = await writer.state()
     while True:
-        if not state.step:
-            proposal = await writer.propose()
+        if state.proposal is not None or not state.step:
+            proposal = state.proposal or await writer.propose()  # what was done before a crash comes first
         else:
             print(f"\n{state.previous.text if state.previous else ''}\n")
             print("\n".join(plans(tuple(event.text for event in state.plans))))
@@ -117,7 +117,7 @@ async def play(writer: Writer) -> None:
                 return
             if not answer:
                 continue
-            proposal = state.proposal or await writer.propose(int(answer) if answer.isdigit() else answer)
+            proposal = await writer.propose(int(answer) if answer.isdecimal() else answer)
         state = await writer.accept(proposal)
 
 
@@ -231,7 +231,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         asyncio.run(run(given))
     except (memkit.MemkitError, OSError, ValueError) as error:
-        print(f"{error}", file=sys.stderr)
+        print(f"{error} ({error.__cause__})" if error.__cause__ else error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nStopped. Nothing is lost: the same command goes on.", file=sys.stderr)

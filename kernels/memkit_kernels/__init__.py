@@ -10,9 +10,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from memkit_kernels.ppr import ppr
     from memkit_kernels.sim_topk import sim_topk
 
-__all__ = ["sim_topk"]
+__all__ = ["ppr", "sim_topk"]
 
 
 class _Operations(ModuleType):

@@ -10,14 +10,14 @@ Does not know what any operation computes.
 """
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
 
 import torch
+
+from memkit_kernels.reporting import Ran, report, tell
+
+__all__ = ["OLDEST_GPU", "Backend", "BackendUnavailable", "BackendWarning", "Ran", "choose", "interpreted", "report"]
 
 Backend = Literal["auto", "triton", "torch"]
 
@@ -30,32 +30,6 @@ class BackendUnavailable(RuntimeError):
 
 class BackendWarning(RuntimeWarning):
     """A GPU operation fell back to its torch reference: right, but slower and with more memory."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
-    """One call of an operation: what it ran on, and by which rule."""
-
-    operation: str
-    backend: Literal["triton", "torch"]
-    reason: str
-
-
-_reports: ContextVar[tuple[list[Ran], ...]] = ContextVar("_reports", default=())
-
-
-@contextmanager
-def report() -> Iterator[list[Ran]]:
-    """The list that every operation called inside the block adds its `Ran` to, oldest first.
-
-    Blocks nest, and each sees all calls inside it. Threads and tasks see their own calls only.
-    """
-    ran: list[Ran] = []
-    token = _reports.set((*_reports.get(), ran))
-    try:
-        yield ran
-    finally:
-        _reports.reset(token)
 
 
 def choose(
@@ -90,8 +64,7 @@ def interpreted() -> bool:
 
 
 def _chosen(operation: str, backend: Literal["triton", "torch"], reason: str) -> Literal["triton", "torch"]:
-    for ran in _reports.get():
-        ran.append(Ran(operation=operation, backend=backend, reason=reason))
+    tell(operation, backend, reason)
     return backend
 
 

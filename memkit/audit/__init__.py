@@ -25,6 +25,7 @@ from memkit.values import Event, Record, Stats
 __all__ = ["KINDS", "Finding", "Report", "audit"]
 
 STALE = 365  # days
+LONGEST = 365_000  # days: a thousand years, of which any calendar knows
 PAGE = 500  # rows that are checked at once, with the events that they name
 
 
@@ -40,10 +41,10 @@ def audit(
 
     An unbound memory without `namespace` is looked through as a whole. A current fact that nobody confirmed for `stale` days is
     reported. Events and rows are read in pages; what is kept of each are a few numbers. Raises ValueError
-    for less than a day.
+    for less than a day, and for more than 365,000.
     """
-    if stale < 1:
-        raise ValueError(f"stale is {stale}; it is a number of days, at least 1")
+    if not 1 <= stale <= LONGEST:
+        raise ValueError(f"stale is {stale}; it is a number of days, at least 1 and at most {LONGEST}")
     scope = Scope() if namespace is None else Scope(namespace=namespace, below=below)
     told = EventAudit()
     for event in read_export(memory.export(**scope)):

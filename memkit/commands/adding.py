@@ -12,7 +12,7 @@ import typer
 
 import memkit
 from memkit.commands import files, options, output, shape
-from memkit.commands.options import Durability, Target, spread
+from memkit.commands.options import Durability, Target, Ways, spread
 
 if TYPE_CHECKING:
     from memkit.intake import Addable
@@ -70,6 +70,7 @@ class Said:
 def add(
     target: Target,
     said: Said,
+    ways: Ways,
     text: Annotated[
         str | None,
         typer.Argument(metavar="TEXT|-", help='What to remember; "-" reads standard input.', show_default=False),
@@ -88,8 +89,8 @@ def add(
     """Remember a text, a document, or messages.
 
     A file is one document, found by its passages. A .jsonl file has a message on each line: "content" and, if you like,
-    "role", "name", "session", "at", "key", "metadata"; they are stored 1,000 at a time. Without an embedder what was
-    added is indexed by the next recall, with one it is done at once.
+    "role", "name", "session", "at", "key", "metadata"; they are stored 1,000 at a time. With an embedder or a model what
+    was added is absorbed at once, without either by the next recall.
 
     \b
     Examples:
@@ -104,19 +105,20 @@ def add(
     form = form or _form_of(name)
     if title is not None and form is not Form.document:
         raise ValueError(f"--title is for a document, and this is {form}; say --as document if it is one")
-    with target.open(embedder=embedder, durability=durability, create=True) as memory:
+    with target.open(ways=ways, embedder=embedder, durability=durability, create=True) as memory:
         if name is not None and form is Form.messages:
             with files.rows(name, "Remembering") as rows:
                 receipt = said.add(memory, files.messages(rows, name), target.namespace)
         else:
             receipt = said.add(memory, _whole(text, name, form, title), target.namespace)
-        _index(memory, target, embedder)
+        _index(memory, target, ways, embedder)
     _report(target, receipt, whole=True)
 
 
 @spread
 def import_(
     target: Target,
+    ways: Ways,
     file: Annotated[
         str, typer.Argument(metavar="FILE|-", help='What `memkit export` wrote; "-" reads standard input.')
     ],
@@ -134,11 +136,11 @@ def import_(
       memkit import backup.jsonl
       memkit export --db old.db | memkit import - --db new.db
     """
-    with target.open(embedder=embedder, durability=durability, create=True) as memory:
+    with target.open(ways=ways, embedder=embedder, durability=durability, create=True) as memory:
         bound = memory if target.namespace is None else memory[target.namespace]
         with files.rows(file, "Importing") as rows:
             receipt = bound.add(memkit.read_export(rows))
-        _index(memory, target, embedder)
+        _index(memory, target, ways, embedder)
     _report(target, receipt, whole=False)
 
 
@@ -157,8 +159,8 @@ def _whole(text: str | None, name: str | None, form: Form, title: str | None) ->
     return memkit.Document(text=content, title=title or (None if name in (None, files.STDIN) else Path(name).stem))
 
 
-def _index(memory: Memory, target: Target, embedder: str) -> None:
-    if options.spec(embedder) is not None:
+def _index(memory: Memory, target: Target, ways: Ways, embedder: str) -> None:
+    if options.spec(embedder) is not None or ways.llm is not None:
         memory.sync(**target.place)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memkit.commands import options, output, shape, show
-from memkit.commands.options import Filters, Target, spread
+from memkit.commands.options import Filters, Target, Ways, spread
 
 if TYPE_CHECKING:
     from memkit.context.prompt import Context, Messages
@@ -40,6 +40,7 @@ def recall(
     text: Question,
     target: Target,
     filters: Filters,
+    ways: Ways,
     k: Annotated[int, typer.Option("-k", "--hits", metavar="N", help="At most so many hits.")] = 5,
     neighbours: Neighbours = 0,
     floor: Floor = None,
@@ -48,8 +49,8 @@ def recall(
 ) -> None:
     """Find what the memory knows of a question, best first.
 
-    Everything that was added before is found. Filters come before the limit. When nothing reaches the floor, nothing
-    is printed and the exit code is 3.
+    Everything that was added before is found; with --llm, components ask the model about it first. Filters come before
+    the limit. When nothing reaches the floor, nothing is printed and the exit code is 3.
 
     \b
     Examples:
@@ -57,8 +58,9 @@ def recall(
       memkit recall "paint" --session s1 --since 2024-05-01 --explain
       memkit recall "invoice" --meta 'year=2024' --json
     """
-    with target.open(embedder=embedder) as memory:
-        found = memory.recall(text, k=k, neighbours=neighbours, floor=floor, **filters.scope(target))
+    with target.open(ways=ways, embedder=embedder) as memory:
+        wait = ways.llm is not None
+        found = memory.recall(text, k=k, neighbours=neighbours, floor=floor, wait=wait, **filters.scope(target))
         _hint(memory, target, embedder)
     if target.json:
         output.emit(shape.of_recall(found))
@@ -77,6 +79,7 @@ def context(
     text: Question,
     target: Target,
     filters: Filters,
+    ways: Ways,
     k: Annotated[int, typer.Option("-k", "--hits", metavar="N", help="At most so many hits.")] = 10,
     tokens: Annotated[int, typer.Option("--tokens", metavar="N", help="At most so many tokens, estimated.")] = 800,
     order: Annotated[
@@ -100,8 +103,9 @@ def context(
       memkit context "What does Ana eat?" --namespace ana --tokens 400
       memkit context "the launch" --order time --neighbours 1
     """
-    with target.open(embedder=embedder) as memory:
-        found = memory.recall(text, k=k, neighbours=neighbours, floor=floor, **filters.scope(target))
+    with target.open(ways=ways, embedder=embedder) as memory:
+        wait = ways.llm is not None
+        found = memory.recall(text, k=k, neighbours=neighbours, floor=floor, wait=wait, **filters.scope(target))
         _hint(memory, target, embedder)
     packed: Context | Messages
     if messages:

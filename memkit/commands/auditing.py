@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from memkit.commands import output
-from memkit.commands.options import Target, spread
+from memkit.commands.options import Target, Ways, spread
 
 if TYPE_CHECKING:
     from memkit.audit import Finding, Report
@@ -24,6 +24,7 @@ NAMED = 4  # ids of a finding
 @spread
 def audit(
     target: Target,
+    ways: Ways,
     below: Annotated[bool, typer.Option("--below", help="The namespaces under this one as well.")] = False,
     stale: Annotated[
         int, typer.Option("--stale", metavar="DAYS", help="Report current facts that nobody confirmed for so long.")
@@ -41,7 +42,7 @@ def audit(
       memkit audit --namespace ana --stale 90
       memkit audit --db agent.db --json --fail
     """
-    with target.open() as memory:
+    with target.open(ways=ways) as memory:
         report: Report = importlib.import_module(AUDIT).audit(
             memory, namespace=target.namespace, below=below, stale=stale
         )

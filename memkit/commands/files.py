@@ -55,7 +55,7 @@ def messages(rows: Iterable[str], name: str) -> Iterator[dict[str, object]]:
             continue
         try:
             message = json.loads(row)
-        except ValueError as e:
+        except (ValueError, RecursionError) as e:
             raise ValueError(f"line {number} of {name} is not JSON: {e}") from None
         if not isinstance(message, dict):
             raise ValueError(f'line {number} of {name} is not a message such as {{"role": "user", "content": "…"}}')

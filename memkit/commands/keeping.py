@@ -13,13 +13,14 @@ import typer
 
 import memkit
 from memkit.commands import options, output, shape, show
-from memkit.commands.options import Filters, Target, spread
+from memkit.commands.options import Filters, Target, Ways, spread
 
 
 @spread
 def forget(
     target: Target,
     filters: Filters,
+    ways: Ways,
     everything: Annotated[bool, typer.Option("--everything", help="All of the namespace.")] = False,
     verify: Annotated[
         bool, typer.Option("--verify", help="Search every table, index and file for the forgotten texts afterwards.")
@@ -29,7 +30,8 @@ def forget(
     """Forget events and all that came of them, for good.
 
     What to forget is said by conditions, by --namespace alone, or by --everything. On a terminal you are asked first. With
-    --verify the exit code is 1 when a trace of a forgotten text was found.
+    --verify the exit code is 1 when a trace of a forgotten text was found. The rows of every component go; with
+    --components, those that had other sources as well are made anew at once.
 
     \b
     Examples:
@@ -39,7 +41,7 @@ def forget(
     """
     if not (filters.narrow or everything or target.namespace):
         raise ValueError("forget what? Give --id, --session, --since, … or --namespace, or --everything")
-    with target.open() as memory:
+    with target.open(ways=ways) as memory:
         if not yes and not target.json and sys.stdin.isatty() and sys.stderr.isatty():
             count = sum(1 for _ in memory.export(**filters.scope(target)))
             if not typer.confirm(f"Forget {output.plural(count, 'event')} for good?", err=True):
@@ -57,6 +59,7 @@ def forget(
 @spread
 def status(
     target: Target,
+    ways: Ways,
     sync: Annotated[
         bool, typer.Option("--sync", help="First let the components absorb, and embed, what they have not yet.")
     ] = False,
@@ -72,8 +75,9 @@ def status(
     Examples:
       memkit status
       memkit status --namespace ana --retry --embedder openai:text-embedding-3-small
+      memkit status --sync --components passages,think_in_memory --llm openai:gpt-5-mini
     """
-    with target.open(embedder=embedder) as memory:
+    with target.open(ways=ways, embedder=embedder) as memory:
         stats = memory.sync(retry=retry, **target.place) if sync or retry else memory.stats(**target.place)
     if target.json:
         output.emit(shape.of_stats(stats))

@@ -23,10 +23,24 @@ MODULES = {
 }
 STDOUT = "-"
 
+
+def _writable(report: str | None) -> str | None:
+    """The file, if it can be written: not to find out after minutes of measuring."""
+    if report is not None and report != STDOUT:
+        if Path(report).is_dir():
+            raise typer.BadParameter(f"{report} is a folder; name a file")
+        if not Path(report).parent.is_dir():
+            raise typer.BadParameter(f"there is no folder {Path(report).parent}")
+    return report
+
+
 Report = Annotated[
     str | None,
     typer.Option(
-        "--json", metavar="[OUT]", help="Write the result as JSON to this file, or print it and nothing else."
+        "--json",
+        metavar="[OUT]",
+        callback=_writable,
+        help="Write the result as JSON to this file, or print it and nothing else.",
     ),
 ]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -20,7 +21,10 @@ from memkit.values import Scalar, utc
 
 if TYPE_CHECKING:
     from memkit.memory import Memory
+    from memkit.ports import Component
     from memkit.scope import Scope
+
+WIRING = "memkit.wiring"  # loads memkit's machinery, for which `memkit --help` shall not wait
 
 
 class Durability(StrEnum):
@@ -45,6 +49,34 @@ Speed = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """How it is remembered."""
+
+    components: Annotated[
+        str | None,
+        typer.Option("--components", metavar="A,B", help="The components that remember, by name.  [default: passages]"),
+    ] = None
+    llm: Annotated[
+        str | None,
+        typer.Option(
+            "--llm",
+            metavar="openai:NAME",
+            help="The chat model of components that ask one, at OpenAI or where OPENAI_BASE_URL says.",
+        ),
+    ] = None
+
+    def made(self) -> Sequence[Component] | None:
+        """The components, None when none are named."""
+        if self.components is None:
+            return None
+        made: Sequence[Component] = importlib.import_module(WIRING).components_from(self.components)
+        return made
+
+
+PASSAGES = Ways()  # what a command has that takes no others
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Which memory, and how to report."""
 
@@ -62,12 +94,21 @@ class Target:
         """The namespace as a scope argument, if one was given."""
         return {} if self.namespace is None else {"namespace": self.namespace}
 
-    def open(self, *, embedder: str = "none", durability: Durability = Durability.disk, create: bool = False) -> Memory:
+    def open(
+        self,
+        *,
+        ways: Ways = PASSAGES,
+        embedder: str = "none",
+        durability: Durability = Durability.disk,
+        create: bool = False,
+    ) -> Memory:
         """The memory. Unless `create`, a file that is not there is an error and is not made."""
         if not create:
             self.check()
         return memkit.open(
             self.db,
+            components=ways.made(),
+            llm=ways.llm,
             embedder=spec(embedder),
             durability="process" if durability is Durability.process else "disk",
         )
@@ -160,7 +201,7 @@ def metadata(pairs: list[str]) -> Mapping[str, Scalar]:
             raise ValueError(f"--meta: {pair!r} is not KEY=VALUE")
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = text
         found[key] = text if isinstance(value, (list, dict)) else value
     return found

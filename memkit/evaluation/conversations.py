@@ -63,7 +63,7 @@ def read(path: str | PathLike[str]) -> list[Conversation]:
         loaded = json.loads(file.read_text(encoding="utf-8"))
     except OSError as e:
         raise ValueError(f"cannot read {file}: {e.strerror}") from e
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise ValueError(f"{file} is not JSON: {e}") from e
     if not isinstance(loaded, list) or not loaded:
         raise ValueError(f"{file} is not in LoCoMo's format: it must be a list of conversations")

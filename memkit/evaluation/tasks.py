@@ -95,13 +95,15 @@ def evaluate(
     ":interval" and ":recent" stand for all that SirLLM keeps by that rule, whatever is asked. Verbatim passages, the last
     turns, and a flat file with grep stand beside them in any case, and the full history as the ceiling, which alone has no
     budget. Scripts depend on the seed alone (0, 1, …). `progress` is called with the scripts that were run, and with how
-    many there are. Raises ValueError for a task or a component that does not exist, for one that takes no part, and for fewer
-    than two seeds: one has no interval.
+    many there are. Raises ValueError for a task or a component that does not exist, for one that takes no part, for a budget
+    below one token, and for fewer than two seeds: one has no interval.
     """
     if task not in TASKS:
         raise ValueError(f"there is no task {task!r}; there are {', '.join(TASKS)}")
     if seeds < 2:
         raise ValueError(f"seeds is {seeds}; an interval needs at least two")
+    if tokens < 1:
+        raise ValueError(f"tokens is {tokens}; a context needs at least one")
     generate, read = TASKS[task]
     scripts = [(seed, script) for seed in range(seeds) for script in generate(seed)]
     with ExitStack() as stack:

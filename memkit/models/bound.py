@@ -139,6 +139,7 @@ class Bound:
         self, asks: Sequence[_Question[T]], shape: Shape[T], who: Who, known: dict[str, str]
     ) -> list[T | ModelError]:
         """The answers in order; no more tasks than may ask at once."""
+        self._calls.check_turns()  # its tasks are other ones than that which may read a stream
         answers: dict[int, T | ModelError] = {}
         spent: list[BudgetError] = []
         rest = iter(enumerate(asks))

@@ -7,10 +7,9 @@ import random
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from memkit.errors import MemkitError, ModelError, ModelReplyError, UnreachableError
 from memkit.messages import Piece, Reply, Request
@@ -49,6 +48,43 @@ class Limits:
             raise ValueError(f"timeout and per_minute are above 0: {self}")
 
 
+class _Turns:
+    """The turns of one event loop."""
+
+    def __init__(self, count: int) -> None:
+        self.free = asyncio.Semaphore(count)
+        self.taken: list[_Turn] = []
+
+    def check(self) -> None:
+        """Raise ValueError when this task reads all the streams that have a turn: none will end while it waits for one."""
+        here = asyncio.current_task()
+        if self.free.locked() and self.taken and all(turn.reader is here for turn in self.taken):
+            raise ValueError(
+                f"a call in the middle of {len(self.taken)} open streams would wait for ever, since no more may be under "
+                "way; read the stream to its end first, or close it, or raise at_once of the limits"
+            )
+
+
+class _Turn:
+    """A request's turn, given and given back by `async with`. `reader` is the task that waits for the request: of a stream,
+    whoever reads it. No generator: when a loop ends, it closes all generators, in any order."""
+
+    def __init__(self, turns: _Turns) -> None:
+        self._turns = turns
+        self.reader: asyncio.Task[object] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._turns.check()
+        await self._turns.free.acquire()
+        self.reader = asyncio.current_task()
+        self._turns.taken.append(self)
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        self._turns.taken.remove(self)
+        self._turns.free.release()
+
+
 class Calls:
     """The way to one model. Every request is counted for who makes it. Waits before retries are drawn evenly between zero and a
     bound that doubles, after whatever time the server asks for.
@@ -63,15 +99,20 @@ class Calls:
         self.schemas = True  # until the server says that it knows none
         self._sleep = sleep
         self._random = random.Random(seed)
-        self._turns = PerLoop(lambda: asyncio.Semaphore(limits.at_once))
+        self._turns = PerLoop(lambda: _Turns(limits.at_once))
         self._next = 0.0  # when the next request may begin
         self._lock = threading.Lock()
+
+    def check_turns(self) -> None:
+        """Raise ValueError when a request of this task could never begin: it reads the streams that have all the turns."""
+        self._turns.here().check()
 
     async def complete(self, request: Request, who: Who) -> Reply:
         """The whole reply."""
         for turn in count():
             try:
-                async with self._turn():
+                async with _Turn(self._turns.here()):
+                    await self._paced()
                     with self.ledger.attempt(who, request, again=turn > 0) as attempt:
                         reply = await self._within(attempt, self.model.complete(request))
                         if not isinstance(reply, Reply):
@@ -88,14 +129,20 @@ class Calls:
             text: list[str] = []
             begun = False
             try:
-                async with self._turn():
+                async with _Turn(self._turns.here()) as mine:
+                    await self._paced()
                     with self.ledger.attempt(who, request, again=turn > 0) as attempt:
                         pieces = self.model.stream(request)
                         try:
                             while (piece := await self._within(attempt, _next(pieces))) is not None:
+                                if not isinstance(piece, Piece):
+                                    raise ModelReplyError(
+                                        f"{self._named} streamed a {type(piece).__name__}", raw="".join(text)
+                                    )
                                 attempt.came(piece.text, piece.calls, piece.tokens)
                                 begun = True
                                 text.append(piece.text)
+                                mine.reader = asyncio.current_task()
                                 yield piece
                                 if piece.finish is not None:
                                     return
@@ -113,17 +160,16 @@ class Calls:
     def _named(self) -> str:
         return repr(self.model.model)
 
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        async with self._turns.here():
-            if self.limits.per_minute is not None:
-                with self._lock:
-                    now = time.monotonic()
-                    mine = max(now, self._next)
-                    self._next = mine + 60 / self.limits.per_minute
-                if mine > now:
-                    await self._sleep(mine - now)
-            yield
+    async def _paced(self) -> None:
+        """Wait until the next request may begin."""
+        if self.limits.per_minute is None:
+            return
+        with self._lock:
+            now = time.monotonic()
+            mine = max(now, self._next)
+            self._next = mine + 60 / self.limits.per_minute
+        if mine > now:
+            await self._sleep(mine - now)
 
     async def _within(self, attempt: Attempt, answer: Awaitable[T]) -> T:
         """What the model answers in time. Whatever goes wrong in it is a ModelError."""

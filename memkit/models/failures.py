@@ -60,6 +60,6 @@ def _until(date: str) -> float:
     """The seconds until an HTTP date; not finite when the text is none."""
     try:
         at = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, OverflowError):  # the year may have any number of digits
         return math.nan
     return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ class Price:
     cached: float | None = None
 
     def __post_init__(self) -> None:
-        if min(self.prompt, self.reply, self.cached or 0) < 0:
+        if not all(0 <= price < math.inf for price in (self.prompt, self.reply, self.cached or 0)):
             raise ValueError(f"prices are at least 0, not {self.prompt}, {self.reply}, {self.cached}")
 
     def of(self, tokens: Tokens) -> float:
@@ -56,7 +57,7 @@ class Budget:
     calls: int | None = None
 
     def __post_init__(self) -> None:
-        if any(bound is not None and bound < 0 for bound in (self.cost, self.tokens, self.calls)):
+        if not all(bound is None or bound >= 0 for bound in (self.cost, self.tokens, self.calls)):  # NaN is not
             raise ValueError(f"a budget is at least 0: {self}")
 
 

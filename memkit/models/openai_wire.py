@@ -27,6 +27,7 @@ FINISHES: Mapping[str, Finish] = {
 NOT_IN_SCHEMA_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 NOT_IN_SPEAKER_NAME = re.compile(r"[\s<|\\/>]+")
 NAME_LENGTH = 64
+MOST_TOKENS = 2**53  # more than that nobody counts, and no price can be multiplied with
 
 
 def body_of(model: str, request: Request, *, length: str) -> dict[str, Any]:
@@ -97,7 +98,8 @@ class Stream:
     """A streamed reply as far as it has come."""
 
     raw: list[str] = field(default_factory=list)
-    calls: dict[int, ToolCall] = field(default_factory=dict)
+    calls: dict[tuple[int, int], ToolCall] = field(default_factory=dict)
+    latest: dict[int, tuple[int, int]] = field(default_factory=dict)  # the call that an index stands for now
     tokens: Tokens | None = None
     finish: str | None = None
     refused: bool = False
@@ -112,8 +114,8 @@ class Stream:
             choice = _first(chunk)
             delta = choice.get("delta") or {}
             text, refusal = _text(delta.get("content")), _text(delta.get("refusal"))
-            for index, call in enumerate(delta.get("tool_calls") or ()):
-                self._add(call, index)
+            for call in delta.get("tool_calls") or ():
+                self._add(call)
             finish = choice.get("finish_reason")
         except (AttributeError, KeyError, IndexError, TypeError) as error:
             self.raw.append(json.dumps(chunk, default=repr))
@@ -130,22 +132,33 @@ class Stream:
 
     def last(self) -> Piece | None:
         """The last piece, or None when the reply was cut off."""
-        calls = tuple(self.calls[index] for index in sorted(self.calls))
+        calls = tuple(self.calls[place] for place in sorted(self.calls))
         if self.finish is None:
             return None
         finish = _finish(self.finish, calls, "refused" if self.refused else "")
         return Piece(calls=calls, finish=finish, tokens=self.tokens)
 
-    def _add(self, given: Any, place: int) -> None:
-        index = given.get("index")
-        index = index if isinstance(index, int) else place
+    def _add(self, given: Any) -> None:
+        """Take a part of a tool call. A part is of the call that its index names, or without an index of the last one; one
+        with a name and another id begins a new call, since some servers send whole calls, all at index 0 or at none."""
+        if given is None:
+            return
+        told = given.get("index")
+        index = told if isinstance(told, int) else max((place[0] for place in self.calls), default=0)
         function = given.get("function") or {}
-        arguments = _text(function.get("arguments"))
-        if index in self.calls:
-            known = self.calls[index]
-            self.calls[index] = replace(known, arguments=known.arguments + arguments)
+        known = self.calls.get(self.latest.get(index, (-1, -1)))
+        if known is None or (function.get("name") and self._another(given.get("id"), known, numbered=index == told)):
+            index = index if known is None or index == told else index + 1
+            place = (index, len(self.calls))
+            self.latest[index] = place
+            self.calls[place] = _call(given, len(self.calls))
         else:
-            self.calls[index] = _call(given, index)
+            self.calls[self.latest[index]] = replace(known, arguments=known.arguments + _arguments(function))
+
+    def _another(self, identity: object, known: ToolCall, *, numbered: bool) -> bool:
+        if isinstance(identity, str) and identity:
+            return identity != known.id
+        return not numbered
 
 
 def _message(message: Message) -> dict[str, Any]:
@@ -205,14 +218,18 @@ def _call(given: Any, index: int) -> ToolCall:
     function = given["function"]
     if not isinstance(function.get("name"), str):
         raise TypeError("the tool call has no name")
-    arguments = function.get("arguments")
-    written = json.dumps(arguments) if isinstance(arguments, dict) else _text(arguments)
     identity = given.get("id")
     return ToolCall(
         id=identity if isinstance(identity, str) and identity else f"call_{index}",
         name=function["name"],
-        arguments=written,
+        arguments=_arguments(function),
     )
+
+
+def _arguments(function: Mapping[str, Any]) -> str:
+    """What a call, or a part of one, has for arguments, which some servers send as an object."""
+    arguments = function.get("arguments")
+    return json.dumps(arguments) if isinstance(arguments, dict) else _text(arguments)
 
 
 def _finish(told: object, calls: tuple[ToolCall, ...], refusal: str) -> Finish:
@@ -223,7 +240,8 @@ def _finish(told: object, calls: tuple[ToolCall, ...], refusal: str) -> Finish:
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 0 <= value < MOST_TOKENS else None  # type: ignore[operator, return-value]
 
 
 def json_of(raw: str) -> Json:

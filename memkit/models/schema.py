@@ -45,7 +45,10 @@ def check_schema(schema: object, place: str = "the schema") -> None:
     properties = schema.get("properties", {})
     if not isinstance(properties, Mapping):
         raise ValueError(f"{place}: properties must be an object")
-    unknown = [name for name in schema.get("required", ()) if name not in properties]
+    required = schema.get("required", ())
+    if not isinstance(required, list | tuple):
+        raise ValueError(f"{place}: required must be a list")
+    unknown = [name for name in required if name not in properties]
     if unknown:
         raise ValueError(f"{place} requires {', '.join(map(str, unknown))}, which is none of its properties")
     for name, part in properties.items():

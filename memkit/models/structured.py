@@ -26,7 +26,7 @@ _FENCE = re.compile(r"```[ \t]*(?:json|JSON)?[ \t]*\r?\n?[ \t]*$")
 _OPENING = re.compile(r"```(?:json)?[ \t\r\n]")
 _THOUGHT = re.compile(r"\A\s*<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
 _START = re.compile(r"[\[{]")
-_VALUE_START = re.compile(r'\{\s*(?:["\'}]|\Z)|\[\s*(?:["\'\[{\]0-9-]|true|false|null|\Z)')
+_VALUE_START = re.compile(r'\{\s*(?:["\'}]|\Z)|\[\s*(?:["\'\[{\]0-9-]|true|false|null|(?:True|False|None)\s*[,\]]|\Z)')
 
 
 class BrokenError(ValueError):

@@ -117,7 +117,10 @@ class Upkeep(Protocol):
 
     def retry(self, entry: Deferred, draft: Draft, space: Space | None, /) -> bool:
         """Store the draft of a deferred event and take it off the deferred queue, in one transaction. False when it
-        is no longer in the queue."""
+        is no longer in the queue.
+
+        A draft that names later events is not stored: the component starts again at the deferred event, as if neither
+        it nor what came after had been absorbed, so that every row is made in the order of the journal."""
         ...
 
     def failed_again(self, entry: Deferred, /) -> None:

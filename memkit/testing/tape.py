@@ -94,7 +94,7 @@ class Tape:
                         raise ValueError(f"a cassette begins with {HEAD_LINE}")
                 else:
                     self._take(given)
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
+            except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
                 what = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error)
                 raise CassetteError(f"{path}, line {number}, is not from a cassette: {what}") from error
 

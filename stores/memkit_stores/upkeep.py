@@ -78,8 +78,15 @@ class SqlUpkeep:
             ).rowcount
             if not taken:
                 return False
-            store_draft(connection, draft, prepared, space, self._shelves.served)
-            touch(connection, entry.namespace)
+            start = _late(connection, entry, draft)
+            if start is None:
+                store_draft(connection, draft, prepared, space, self._shelves.served)
+            else:
+                _erase(connection, _made_since(connection, entry.namespace, entry.component, start))
+                _put_back(connection, entry.namespace, entry.component, start)
+            touch(connection, entry.namespace, rewritten=start is not None)
+        if start is not None:
+            self._shelves.erase_files([entry.namespace])
         return True
 
     def failed_again(self, entry: Deferred, /) -> None:
@@ -234,32 +241,55 @@ def _doomed(connection: Connection, gone: dict[int, str]) -> tuple[set[int], dic
         for record, owner in shared.items():
             rewound[owner] = min(lost[record], rewound.get(owner, lost[record]))
     for (namespace, component), start in rewound.items():
-        late = (
-            select(lineage.c.record)
-            .join(records, records.c.id == lineage.c.record)
-            .where(records.c.namespace == namespace, records.c.component == component, lineage.c.event >= start)
-        )
-        doomed |= set(connection.execute(late).scalars())
+        doomed |= _made_since(connection, namespace, component, start)
     return doomed, rewound
+
+
+def _late(connection: Connection, entry: Deferred, draft: Draft) -> int | None:
+    """The position of a deferred event if its draft was made in the light of later ones: what names these would not
+    outlast them, and what they left would lack this one. None otherwise."""
+    named = sorted({source.event for record in draft.records for source in record.sources})
+    position: int = connection.execute(select(_position(entry))).scalar_one()
+    for start in range(0, len(named), CHUNK):
+        some = (events.c.namespace == entry.namespace, events.c.id.in_(named[start : start + CHUNK]))
+        if (connection.execute(select(func.max(events.c.position)).where(*some)).scalar() or 0) > position:
+            return position
+    return None
+
+
+def _made_since(connection: Connection, namespace: str, component: str, start: int) -> set[int]:
+    """The rows that have a source at this position or behind it."""
+    mine = (records.c.namespace == namespace, records.c.component == component, lineage.c.event >= start)
+    query = select(lineage.c.record).join(records, records.c.id == lineage.c.record).where(*mine)
+    return set(connection.execute(query).scalars())
+
+
+def _erase(connection: Connection, doomed: set[int]) -> None:
+    for chunk in _chunks(doomed):
+        connection.execute(delete(vectors).where(vectors.c.record.in_(chunk)))
+        connection.execute(delete(lineage).where(lineage.c.record.in_(chunk)))
+        connection.execute(delete(records).where(records.c.id.in_(chunk)))
+
+
+def _put_back(connection: Connection, namespace: str, component: str, start: int) -> None:
+    """Let the component absorb the event at this position next, and all later ones."""
+    mine = and_(cursors.c.namespace == namespace, cursors.c.component == component)
+    connection.execute(update(cursors).where(mine, cursors.c.position >= start).values(position=start - 1))
+    waiting = and_(deferred.c.namespace == namespace, deferred.c.component == component)
+    connection.execute(delete(deferred).where(waiting, deferred.c.event >= start))
 
 
 def _remove(
     connection: Connection, gone: dict[int, str], doomed: set[int], rewound: dict[tuple[str, str], int]
 ) -> list[str]:
     """Remove everything in this transaction; return the namespaces that changed."""
-    for chunk in _chunks(doomed):
-        connection.execute(delete(vectors).where(vectors.c.record.in_(chunk)))
-        connection.execute(delete(lineage).where(lineage.c.record.in_(chunk)))
-        connection.execute(delete(records).where(records.c.id.in_(chunk)))
+    _erase(connection, doomed)
     for chunk in _chunks(gone):
         forget_calls(connection, chunk)
         connection.execute(delete(deferred).where(deferred.c.event.in_(chunk)))
         connection.execute(delete(events).where(events.c.position.in_(chunk)))
     for (namespace, component), start in rewound.items():
-        mine = and_(cursors.c.namespace == namespace, cursors.c.component == component)
-        connection.execute(update(cursors).where(mine, cursors.c.position >= start).values(position=start - 1))
-        waiting = and_(deferred.c.namespace == namespace, deferred.c.component == component)
-        connection.execute(delete(deferred).where(waiting, deferred.c.event >= start))
+        _put_back(connection, namespace, component, start)
     paths = sorted(set(gone.values()))
     for path in paths:
         touch(connection, path, rewritten=True)

@@ -98,6 +98,21 @@ def test_both_budgets_hold_and_what_left_the_window_is_recalled() -> None:
     talk(lambda request: "Yes.", work)
 
 
+def test_turns_that_are_shown_anyway_take_no_place_from_what_is_recalled() -> None:
+    async def work(memory: AsyncMemory, model: ScriptedModel) -> None:
+        await memory.add(
+            "Somebody told us years ago where the attic key lies: under the blue flowerpot.", session="old"
+        )
+        await memory.add([f"Heron number {n} went along the river." for n in range(60)], session="old")
+        chat = Chat(memory, session="s", manner=Manner(k=1, neighbours=0))
+        for n in range(9):
+            await chat.reply(f"Where does the attic key lie? {n}")
+            assert "under the blue flowerpot" in model.requests[-1].messages[0].content
+            await chat.settled()
+
+    talk(lambda request: "Yes.", work)
+
+
 def test_a_turn_too_long_for_the_window_is_cut_and_can_still_be_recalled() -> None:
     async def work(memory: AsyncMemory, model: ScriptedModel) -> None:
         chat = Chat(memory, session="s", manner=Manner(recent_tokens=200))
@@ -295,6 +310,20 @@ def test_turns_of_one_chat_wait_for_each_other() -> None:
         ]
 
     talk(lambda request: f"Reply to {request.messages[-1].content}", work)
+
+
+def test_a_turn_in_the_middle_of_a_reply_that_the_same_task_reads_is_refused() -> None:
+    async def work(memory: AsyncMemory, model: ScriptedModel) -> None:
+        chat = Chat(memory, session="s")
+        async for _ in chat.say("Hello there."):
+            async with asyncio.timeout(5):
+                for verb in (chat.reply, chat.hear):
+                    with pytest.raises(ValueError, match="in the middle of a reply; read it to its end first"):
+                        await verb("And another thing.")
+        assert (await chat.reply("And another thing.")).text == "Yes, of course it is."
+        assert len(await memory.history()) == 4
+
+    talk(lambda request: "Yes, of course it is.", work)
 
 
 def test_two_chats_that_answer_the_same_turn_leave_one_reply() -> None:

@@ -77,6 +77,8 @@ def test_what_the_recall_tool_finds_is_shown_as_data() -> None:
         ("remember", '{"text": "\\ud83d"}', "holds a lone surrogate"),
         ("recall", '{"question": "where?"}', "'query' needs to be a text"),
         ("recall", '{"query": null}', "'query' needs to be a text"),
+        ("recall", '{"query": NaN}', "'query' needs to be a text"),
+        ("remember", '{"text": "this", "text": "that"}', "a name stands twice"),
     ],
     ids=lambda value: value[:24] if isinstance(value, str) else None,
 )
@@ -114,7 +116,7 @@ def test_calls_with_the_same_id_and_far_too_many_calls_are_answered_one_by_one()
     st.lists(
         st.builds(
             ToolCall,
-            id=st.sampled_from(["", "a", "b"]),
+            id=st.sampled_from(["", "a", "b", "call_0_1", "\ud83d", "\0", "x" * 1_000]),
             name=st.sampled_from(["remember", "recall", "forget"]) | st.text(max_size=80),
             arguments=st.text()
             | st.recursive(
@@ -132,9 +134,19 @@ def test_whatever_a_model_writes_is_read_and_can_be_sent_back(calls: list[ToolCa
     assert len(asked) == min(len(calls), 9)
     assert len({one.call.id for one in asked}) == len(asked)
     for one in asked:
+        assert re.fullmatch("[!-~]{1,200}", one.call.id)
         assert isinstance(json.loads(one.call.arguments), dict)
         assert re.fullmatch("[a-zA-Z0-9_-]{1,64}", one.call.name)
         assert one.wrong or one.text.strip() or one.events == ("event 1",)
+
+
+def test_what_else_a_call_holds_is_not_sent_back() -> None:
+    written = '{"query": "Ana", "depth": ' + "[" * 500 + "]" * 500 + ', "score": NaN, "most": 1e999}'
+    asked = read_calls([ToolCall(id="a", name="recall", arguments=written)], ["recall"], Shown(), 0)
+    assert [(one.text, json.loads(one.call.arguments)) for one in asked] == [("Ana", {"query": "Ana"})]
+    many = json.dumps({"ids": ["1"] * 10_000})
+    (one,) = read_calls([ToolCall(id="a", name="forget", arguments=many)], ["forget"], Shown({"1": ("e",)}, 1), 0)
+    assert (one.events, json.loads(one.call.arguments)) == (("e",), {"ids": ["1"]})
 
 
 def test_two_processes_in_the_same_turn_use_a_tool_once() -> None:
@@ -364,6 +376,26 @@ def test_a_person_is_not_asked_again_about_what_is_forgotten_already() -> None:
         assert len(person.shown) == 1
 
     talk([calling(("forget", '{"ids": ["1"]}')), "Done.", "It is gone."], work)
+
+
+def test_killed_while_the_person_was_asked_the_same_things_are_asked_about_again() -> None:
+    async def work(memory: AsyncMemory, model: ScriptedModel) -> None:
+        await memory.add("My locker code is 4711.", session="old")
+
+        def killed(events: Sequence[Event]) -> bool:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            await Chat(memory, session="s", confirm=killed).reply("Forget my locker code.")
+        assert len(await memory.history(session="old")) == 1
+        person = Person(True)
+        answer = await Chat(memory, session="s", confirm=person).resume()
+        assert answer is not None
+        assert [(used.tool, used.result) for used in answer.used] == [("forget", "Forgotten: 1.")]
+        assert len(person.shown) == 1
+        assert await memory.history(session="old") == []
+
+    talk([calling(("forget", '{"ids": ["1"]}')), "It is gone."], work)
 
 
 def test_a_resumed_turn_shows_the_model_its_own_steps() -> None:

@@ -672,6 +672,41 @@ def test_summaries_become_long_term_memory_where_that_is_asked_for() -> None:
     run(main)
 
 
+@pytest.mark.parametrize(
+    ("paragraph", "exported"),
+    [
+        ("A title\n===\nand text", "A title\n\\===\nand text"),
+        ("A title\n  ---", "A title\n\\---"),
+        ("One scene.\n\n---\n\nAnother.", "One scene.\n\n---\n\nAnother."),
+        ("See:\n```\nlights on", "See:\n\\```\nlights on"),
+        ("See:\n```\nlights on\n```", "See:\n```\nlights on\n```"),
+        ("<!-- the rest is hidden", "\\<!-- the rest is hidden"),
+        ("<h1>Chapter 9</h1>", "\\<h1>Chapter 9</h1>"),
+        ("<3 said the card", "<3 said the card"),
+    ],
+)
+def test_no_paragraph_makes_a_heading_or_hides_what_follows(paragraph: str, exported: str) -> None:
+    async def main() -> str:
+        async with await opened(":memory:", ScriptedModel(novelist)) as memory:
+            writer = await begun(memory)
+            await writer.edit("paragraph", paragraph, step=2)
+            return await writer.export()
+
+    assert f"\n\n{exported}\n\n" in run(main)
+
+
+@pytest.mark.parametrize("plan", [0, 4, -1, True, 1.5, b"1"])
+def test_a_plan_that_is_none_is_refused(plan: Any) -> None:
+    async def main() -> None:
+        async with await opened(":memory:", ScriptedModel(novelist)) as memory:
+            writer = await begun(memory)
+            with pytest.raises(ValueError, match="there is no plan"):
+                await writer.propose(plan)
+            assert (await writer.state()).chosen is None
+
+    run(main)
+
+
 def test_text_that_looks_like_a_heading_or_gives_orders_is_just_text() -> None:
     async def main() -> None:
         async with await opened(":memory:", ScriptedModel(novelist)) as memory:

@@ -110,9 +110,25 @@ def test_an_embedder_of_another_dimension_is_refused_and_the_vectors_stay(tmp_pa
         ({"components": "passages"}, TypeError, "is not a component; give objects"),
         ({"components": [memkit.Passages]}, TypeError, "is not a component; give objects"),
         ({"components": [memkit.Passages(), memkit.Passages()]}, ValueError, "different names; passages given"),
+        ({"llm": 5}, TypeError, "the llm is an? int without model, complete, stream"),
+        ({"llm": "gpt"}, ValueError, "a chat model is named as in"),
+        ({"scorer": 5}, TypeError, "the scorer is an? int; give a TokenScorer"),
+        ({"scorer": ""}, ValueError, "a token model is"),
         ({"durability": "none"}, ValueError, "durability is 'none'; it can be 'disk' or 'process'"),
     ],
-    ids=["number", "object", "none", "name", "class", "twice", "durability"],
+    ids=[
+        "number",
+        "object",
+        "none",
+        "name",
+        "class",
+        "twice",
+        "llm",
+        "llm-name",
+        "scorer",
+        "scorer-name",
+        "durability",
+    ],
 )
 def test_what_a_memory_cannot_be_made_of_is_refused(given: dict[str, Any], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):

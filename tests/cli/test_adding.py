@@ -94,6 +94,7 @@ def test_the_environment_names_the_memory_and_the_option_goes_before_it(
 
 BAD_LINES = {
     "not json": "line 2 of bad.jsonl is not JSON",
+    "[" * 100_000: "line 2 of bad.jsonl is not JSON",
     "[1]": "line 2 of bad.jsonl is not a message",
     '{"text": "a", "recorded": "2024-01-01"}': "memkit import",
     '{"role": "user"}': "a message needs 'content'",

@@ -1,6 +1,9 @@
 """`memkit audit`."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,3 +61,29 @@ def test_bad_input_is_told(memkit: Command, told: str) -> None:
     missing = memkit("audit", "--db", "nowhere.db")
     assert missing.code == 1
     assert "no memory at nowhere.db" in missing.err
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "365001", "99999999999999999999"])
+def test_a_number_of_days_that_cannot_be_is_told(memkit: Command, told: str, days: str) -> None:
+    done = memkit("audit", "--stale", days)
+    assert (done.code, done.out) == (2, "")
+    assert "at least 1" in done.err
+
+
+def test_a_file_without_anything_is_an_empty_memory_and_a_foreign_one_is_refused(
+    memkit: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.db").touch()
+    assert "nothing was found" in memkit("audit", "--db", "empty.db").out
+    (tmp_path / "letter.db").write_text("Dear Ana, " * 1_000, encoding="utf-8")
+    assert "cannot be read as a memkit database" in memkit("audit", "--db", "letter.db").err
+    with closing(sqlite3.connect(tmp_path / "foreign.db")) as foreign:
+        foreign.execute("CREATE TABLE letters (text)")
+        foreign.commit()
+    assert "of another program" in memkit("audit", "--db", "foreign.db").err
+
+
+def test_a_memory_on_postgresql_is_looked_through(memkit: Command, fresh_postgres_url: str) -> None:
+    memkit("add", "my password is hunter2", "--db", fresh_postgres_url)
+    assert memkit("status", "--sync", "--db", fresh_postgres_url).code == 0
+    assert memkit("audit", "--db", fresh_postgres_url, "--json").json["counts"] == {"secret": 1}

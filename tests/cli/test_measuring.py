@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from memkit.commands import measuring
+
 Command = Callable[..., Any]
 
 CONVERSATIONS = [
@@ -62,7 +64,25 @@ def test_bad_input_is_told(memkit: Command, locomo: str, tmp_path: Path) -> None
     done = memkit("eval", "locomo", locomo, "--components", "telepathy")
     assert (done.code, done.out) == (2, "")
     assert "there is no component 'telepathy'" in done.err
-    assert memkit("eval", "locomo", locomo, "--json", "no/folder/out.json").code == 1
+    (tmp_path / "deep.json").write_text("[" * 100_000, encoding="utf-8")
+    assert "deep.json is not JSON" in memkit("eval", "locomo", "deep.json").err
+
+
+@pytest.mark.parametrize(
+    ("command", "report", "text"),
+    [
+        (("eval", "grocery"), "no/folder/out.json", "there is no folder no/folder"),
+        (("bench", "recall"), ".", ". is a folder; name a file"),
+    ],
+    ids=["no folder", "a folder"],
+)
+def test_a_result_that_could_not_be_written_is_not_measured(
+    memkit: Command, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], report: str, text: str
+) -> None:
+    monkeypatch.setattr(measuring, "MODULES", {})  # whatever measures would fail
+    done = memkit(*command, "--json", report)
+    assert done.code == 2
+    assert text in done.out
 
 
 @pytest.mark.slow

@@ -40,6 +40,12 @@ def test_the_version_is_told(start: Start) -> None:
         assert running.communicate(timeout=60)[0].decode().strip() == memkit.__version__
 
 
+def test_the_package_is_the_command(environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "memkit", "--version"]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert said.strip() == memkit.__version__
+
+
 def test_the_command_line_loads_nothing_heavy(environment: dict[str, str]) -> None:
     code = f"import sys, memkit.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, timeout=60, check=True)

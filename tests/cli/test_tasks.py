@@ -52,6 +52,7 @@ def test_the_result_is_written_as_json(memkit: Command, tmp_path: Path) -> None:
 
 def test_bad_input_is_told(memkit: Command) -> None:
     assert memkit("eval", "facts", "--seeds", "1").code == 2
+    assert "a context needs at least one" in memkit("eval", "facts", "--tokens", "0").err
     done = memkit("eval", "facts", "--components", "telepathy")
     assert (done.code, done.out) == (2, "")
     assert "there is no component 'telepathy'" in done.err

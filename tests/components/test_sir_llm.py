@@ -213,6 +213,18 @@ def test_a_block_bounds_what_a_score_depends_on() -> None:
     assert told[0][20:40] != told[1][20:40] or told[0][:20] != told[1][:20]
 
 
+def test_a_model_that_has_read_what_was_forgotten_is_not_used_again() -> None:
+    first, gone, last = "The otter sleeps.", "Quizzical zebras juggle.", "Quizzical zebras juggle again."
+    with opened() as memory, opened() as never:
+        memory.add(first)
+        ids = memory.add(gone).ids
+        rows(memory)  # its model has read it now
+        memory.forget(ids=ids)
+        memory.add(last)
+        never.add([first, last])
+        assert noted(memory) == noted(never)
+
+
 def test_namespaces_are_streams_of_their_own(memory: Memory) -> None:
     memory["a"].add(FILLER * 20)
     for name in ("b", "c"):
@@ -378,7 +390,16 @@ def test_a_budget_of_nothing_keeps_nothing_but_the_sinks(memory: Memory) -> None
     assert kept(rows(memory), Keep(budget=0, sinks=0)) == []
 
 
-@pytest.mark.parametrize("wrong", [{"unit": "word"}, {"score": "sum"}, {"block": 999}])
+@pytest.mark.parametrize(
+    "wrong", [{"unit": "word"}, {"score": "sum"}, {"block": 999}, {"block": 2e4}, {"rule": "recent"}, {"keep": 9}]
+)
 def test_options_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=next(iter(wrong))):
+    """When the component is made, and not when somebody asks it."""
+    with pytest.raises((ValueError, TypeError), match=next(iter(wrong))):
         SirLLM(**wrong)  # type: ignore[arg-type]  # that is the point
+
+
+@pytest.mark.parametrize("wrong", [{"budget": 1.5}, {"sinks": -1}, {"recent": True}, {"seed": -1}, {"decay": 0.0}])
+def test_what_cannot_be_kept_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Keep(**wrong)  # type: ignore[arg-type]  # that is the point

@@ -287,6 +287,8 @@ def test_a_question_is_asked_as_thoughts_would_answer_it(question: str, authors:
         ({"superseded": "maybe"}, "superseded"),
         ({"buckets": 15}, "buckets"),
         ({"buckets": 0}, "buckets"),
+        ({"buckets": 16.0}, "buckets"),
+        ({"merge_every": 2.5}, "merge_every"),
         ({"probes": 17}, "probes"),
         ({"probes": 0}, "probes"),
         ({"seed": 2**63}, "seed"),

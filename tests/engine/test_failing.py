@@ -1,6 +1,6 @@
 """An event that a component cannot absorb is tried again, then set aside with its error; it holds up nobody else."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from memkit import ModelError, StoreError
 from memkit.engine import Engine
 from memkit.memory import Memory
 from memkit.models.checked import Checked
+from memkit.ports import Component, View
 from memkit.testing.components import Notes
 from memkit.testing.embedders import (
     FaultyEmbedder,
@@ -21,7 +22,7 @@ from memkit.testing.embedders import (
     one_dimension_short,
     one_too_few,
 )
-from memkit.values import Event, Record, Source, Where
+from memkit.values import Cue, Draft, Event, Hit, Record, Source, Where
 from memkit.view import Workshop
 from memkit_stores import SqlStore
 
@@ -50,7 +51,7 @@ def opened() -> Iterator[Callable[..., Memory]]:
     """A memory with these components, whose second and third attempts come at once."""
     with ExitStack() as stack:
 
-        def open_memory(*components: Notes, embedder: Checked | None = None) -> Memory:
+        def open_memory(*components: Component, embedder: Checked | None = None) -> Memory:
             store = SqlStore(":memory:")
             if embedder is not None:
                 store.spaces.use(embedder.space, whole=False)
@@ -120,6 +121,49 @@ def test_a_retry_that_succeeds_clears_the_queue_and_the_row_takes_its_place(open
     assert memory.sync(retry=True).deferred == ()
     assert rows(memory) == SAID
     assert [hit.text for hit in memory.recall("bad")] == ["a bad one"]
+
+
+class Whispers:
+    """Each row has the words of the row before it as well: a chain. Fails while there is trouble."""
+
+    name = "whispers"
+    trouble = True
+
+    async def absorb(self, events: Sequence[Event], view: View, /) -> Draft:
+        shelf = await view.shelf()
+        last = await view.records(shelf.id[-1:].tolist())
+        rows: list[Record] = []
+        for event in events:
+            if self.trouble and "bad" in event.text:
+                raise ValueError("a bad event")
+            row = Record.of(event, self.name)
+            before = (rows or last)[-1:]
+            text = " < ".join([event.text, *(one.text for one in before)])
+            rows.append(replace(row, text=text, sources=(*row.sources, *(s for one in before for s in one.sources))))
+        return Draft(tuple(rows))
+
+    async def recall(self, cue: Cue, view: View, /) -> list[Hit]:
+        return []
+
+
+def test_a_chain_is_derived_again_from_a_deferred_event_on(opened: Callable[..., Memory]) -> None:
+    """Else the row would name later events, and go with them when they are forgotten."""
+    whispers = Whispers()
+    memory = opened(whispers)
+    ids = memory.add(["one", "a bad one", "three", "another bad one"]).ids
+    memory.sync()
+    assert [row.text for row in memory.records()] == ["one", "three < one"]
+    whispers.trouble = False
+    stats = memory.sync(retry=True)
+    assert (stats.deferred, stats.pending) == ((), {"whispers": 0})
+    assert [row.text for row in memory.records()] == [
+        "one",
+        "a bad one < one",
+        "three < a bad one < one",
+        "another bad one < three < a bad one < one",
+    ]
+    memory.forget(ids=[ids[2]])
+    assert [row.text for row in memory.records()] == ["one", "a bad one < one", "another bad one < a bad one < one"]
 
 
 def test_a_retry_that_fails_says_so(opened: Callable[..., Memory]) -> None:

@@ -109,6 +109,22 @@ def test_interactive_fiction_is_played(assistant: Assistant) -> None:
     assert "Paragraphs: 5" in assistant.says("show", "game")
 
 
+def test_a_move_that_was_not_finished_is_made_before_the_next_one(assistant: Assistant) -> None:
+    assistant.says("new", "game", "you wake up in a lighthouse", "--fiction", "--yes")
+    assistant.says("next", "game", "I climb the stairs.", typed="l\n")
+    out = assistant.says("play", "game", typed="I look at the sea.\n")
+    assert out.count("What do you do?") == 2
+    plans = [between(request, "plan") for request in assistant.model.requests[1:]]
+    assert plans == [["I climb the stairs."], ["I look at the sea."]]
+    assert "Paragraphs: 5" in assistant.says("show", "game")
+
+
+def test_a_digit_that_is_no_number_is_taken_as_words(assistant: Assistant) -> None:
+    assistant.says("new", "game", "you wake up in a lighthouse", "--fiction", "--yes")
+    assistant.says("next", "game", "²", "--yes")
+    assert between(assistant.model.requests[1], "plan") == ["²"]
+
+
 def test_a_planned_text_is_written_to_its_end_and_a_reader_helps_with_a_story(assistant: Assistant) -> None:
     assistant.says("new", "guide", "Write 1,000 words on lighthouses.", "--planned", "--yes")
     assert assistant.says("auto", "guide").splitlines()[-1] == "5 paragraphs"

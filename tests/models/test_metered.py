@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memkit.errors import BudgetError, ModelError, ModelReplyError, UnreachableError
-from memkit.messages import Message, Options, Piece, Reply, Request, Tokens, Tool, ToolCall
+from memkit.messages import Message, Options, Piece, Reply, Request, Shape, Tokens, Tool, ToolCall
 from memkit.models.bound import Bound
 from memkit.models.ledger import REPLY_ALLOWANCE, prompt_tokens, reply_tokens
 from memkit.models.metered import Budget, Limits, Metered, Price
@@ -409,6 +409,75 @@ def test_a_stream_without_an_end_was_cut_off() -> None:
     assert only(metered).reply == reply_tokens(Reply(text="I am Ana"))
 
 
+def test_a_stream_of_something_else_is_no_reply() -> None:
+    metered = Metered(Streams([Piece(text="I am "), "Ana"]))  # type: ignore[list-item]
+    with pytest.raises(ModelReplyError, match="streamed a str") as cut:
+        run(lambda: heard(metered.bound("agent")))
+    assert cut.value.raw == "I am "
+
+
+def test_a_call_that_would_wait_for_ever_for_the_streams_its_task_reads_is_refused() -> None:
+    async def work() -> None:
+        def answer(request: Request) -> str:
+            return "Hello, it is me."
+
+        llm = Metered(ScriptedModel(answer), limits=Limits(at_once=1)).bound("agent")
+        shape = Shape(name="any", schema={"type": "string"}, read=str)
+        pieces = llm.stream(HELLO, stage="chat")
+        await anext(pieces)
+        for call in (
+            lambda: llm.complete(HELLO, stage="chat"),
+            lambda: anext(llm.stream(HELLO, stage="chat")),
+            lambda: llm.ask_all([HELLO], shape, stage="chat"),
+        ):
+            with pytest.raises(ValueError, match="read the stream to its end first, or close it"):
+                async with asyncio.timeout(5):
+                    await call()
+        other = asyncio.create_task(llm.complete(HELLO, stage="chat"))  # this one waits, and its turn comes
+        await asyncio.sleep(0)
+        assert not other.done()
+        await pieces.aclose()
+        assert (await other).text == (await llm.complete(HELLO, stage="chat")).text == "Hello, it is me."
+
+    run(work)
+
+
+def test_a_loop_that_ends_in_the_middle_of_streams_says_nothing_and_holds_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    llm = Metered(ScriptedModel(lambda request: "One, two, three, four."), limits=Limits(at_once=2)).bound("agent")
+    left = []
+
+    async def half() -> None:
+        for _ in range(2):
+            left.append(llm.stream(HELLO, stage="chat"))
+            await anext(left[-1])
+
+    for _ in range(3):
+        asyncio.run(half())
+    assert say(llm).text == "One, two, three, four."
+    assert caplog.text == ""
+
+
+def test_a_stream_that_another_task_reads_on_is_waited_for() -> None:
+    async def work() -> None:
+        llm = Metered(ScriptedModel(["One, two, three.", "Four."]), limits=Limits(at_once=1)).bound("agent")
+        pieces = llm.stream(HELLO, stage="chat")
+        await anext(pieces)
+
+        async def rest() -> None:
+            async for _ in pieces:
+                pass
+
+        reading = asyncio.create_task(rest())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert (await llm.complete(HELLO, stage="chat")).text == "Four."
+        await reading
+
+    run(work)
+
+
 def test_whoever_stops_listening_closes_the_stream() -> None:
     model = Streams([Piece(text="I am "), Piece(text="Ana"), Piece(finish="stop")])
     metered = Metered(model, limits=Limits(at_once=1))
@@ -586,9 +655,12 @@ def test_what_calls_under_way_may_take_is_held() -> None:
         (lambda: Limits(timeout=float("nan")), "timeout and per_minute are above 0"),
         (lambda: Limits(per_minute=0), "timeout and per_minute are above 0"),
         (lambda: Budget(tokens=-1), "a budget is at least 0"),
+        (lambda: Budget(cost=float("nan")), "a budget is at least 0"),
         (lambda: Price(prompt=-1, reply=1), "prices are at least 0"),
+        (lambda: Price(prompt=float("nan"), reply=1), "prices are at least 0"),
+        (lambda: Price(prompt=1, reply=1, cached=float("inf")), "prices are at least 0"),
     ],
-    ids=range(7),
+    ids=range(10),
 )
 def test_a_number_that_cannot_be_is_refused_at_the_door(make: Callable[[], object], text: str) -> None:
     with pytest.raises(ValueError, match=text):

@@ -425,8 +425,10 @@ def test_more_cached_tokens_than_there_are_cannot_be() -> None:
         ({"retry-after": "nan"}, None),
         ({"retry-after-ms": "soon", "retry-after": "4"}, 4.0),
         ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+        ({"retry-after": "Fri, 31 Dec 99999999999 23:59:59 GMT"}, None),
+        ({"retry-after": "1e999"}, None),
     ],
-    ids=range(8),
+    ids=range(10),
 )
 def test_a_server_may_say_in_several_ways_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> None:
     assert asked_to_wait(headers) == seconds

@@ -85,6 +85,7 @@ def test_true_is_not_one() -> None:
         ({"type": "object", "properties": {"a": {"minLength": 1}}}, "at a, has minLength"),
         ({"type": "array", "items": {"$ref": "#"}}, r"at its items, has \$ref"),
         ({"type": "object", "properties": {}, "required": ["a"]}, "requires a, which is none of its properties"),
+        ({"required": 5}, "required must be a list"),
         ({"minimum": "0"}, "minimum must be a number"),
         ({"enum": "ab"}, "enum must be a list"),
         ({"additionalProperties": {"type": "string"}}, "additionalProperties must be true or false"),

@@ -167,3 +167,11 @@ def test_time_grows_with_the_length_and_no_faster(text: str) -> None:
         return time.process_time() - start
 
     assert seconds(40_000) < 20 * seconds(4_000) + 0.5
+
+
+def test_a_reply_of_nothing_but_open_brackets_is_read_once_and_not_from_each_of_them() -> None:
+    start = time.process_time()
+    with pytest.raises(BrokenError):
+        values("[True, " * 20_000)  # 64 levels deep from each bracket, it took seconds
+    assert time.process_time() - start < 1
+    assert first('[None of these] fit, so {"a": 1}') == {"a": 1}

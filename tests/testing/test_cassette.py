@@ -391,6 +391,7 @@ def test_what_was_recorded_outlives_a_killed_process(path: Path) -> None:
     ("change", "text"),
     [
         (lambda lines: [], "is empty"),
+        (lambda lines: [*lines, "[" * 100_000], "is not from a cassette: maximum recursion depth"),
         (lambda lines: ['{"role": "user"}', *lines], "line 1, is not from a cassette: a cassette begins with"),
         (lambda lines: [lines[0].replace("1", "2"), *lines[1:]], "line 1"),
         (lambda lines: [*lines[:2], "<<<<<<< HEAD", *lines[2:]], "line 3"),
@@ -409,6 +410,7 @@ def test_what_was_recorded_outlives_a_killed_process(path: Path) -> None:
     ],
     ids=[
         "empty",
+        "too deep",
         "foreign",
         "newer",
         "merge mark",

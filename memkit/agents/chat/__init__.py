@@ -57,6 +57,7 @@ class Chat:
         count = Counted(self._manner.count)
         self._means = Means(memory=memory, llm=chosen, desk=desk, manner=self._manner, count=count)
         self._lock = asyncio.Lock()
+        self._reader: asyncio.Task[object] | None = None  # of the reply that is under way
         self._catching_up: asyncio.Task[None] | None = None
         self._behind = False
         self.last: Answer | None = None
@@ -82,6 +83,7 @@ class Chat:
     async def hear(self, text: str, *, author: str | None = None, key: str | None = None) -> str:
         """Keep what somebody said to somebody else; nobody replies. Returns its event id."""
         said = _Said.of(text, author, key)
+        self._check_reader()
         async with self._lock:
             return (await self._stored(said, {}))[0]
 
@@ -118,7 +120,12 @@ class Chat:
         if trouble is not None:
             raise trouble
 
+    def _check_reader(self) -> None:
+        if self._lock.locked() and self._reader is asyncio.current_task():
+            raise ValueError("this chat is in the middle of a reply; read it to its end first, or close it")
+
     async def _turn(self, said: _Said) -> AsyncGenerator[str, None]:
+        self._check_reader()
         async with self._lock:
             search = Search(self._means, said.text)
             await asyncio.sleep(0)  # it looks at the memory as it was before the turn, which would be its own best hit
@@ -131,8 +138,10 @@ class Chat:
                 answering = Answering(self._means, place, search, fresh=fresh, seconds=seconds)
                 async with aclosing(answering.pieces()) as pieces:
                     async for text in pieces:
+                        self._reader = asyncio.current_task()
                         yield text
             finally:
+                self._reader = None
                 search.stop()
                 self.last = None if answering is None else answering.answer
             self._catch_up()

@@ -122,7 +122,8 @@ class Answering:
                 reply=so_far.reply + piece.tokens.reply,
                 cached=so_far.cached + piece.tokens.cached,
             )
-        return replace(piece, text=_storable(piece.text)) if piece.text else piece
+        text = _storable(piece.text)
+        return piece if text == piece.text else replace(piece, text=text)
 
     async def _asked(self) -> list[Message]:
         """The messages up to the turn, with what is recalled for it."""

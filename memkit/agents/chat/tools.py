@@ -29,6 +29,7 @@ LONGEST_LINE = 1_000  # characters of one recalled text in a tool's result
 MOST_FORGOTTEN = 50  # events of one call: what a person is shown at once
 
 _STRANGE = re.compile(r"[^a-zA-Z0-9_-]")
+_ID = re.compile(r"[!-~]{1,200}")  # what an id of a call may be: it is kept in the journal, and sent back
 
 
 def _one_text(name: str, about: str) -> dict[str, Json]:
@@ -100,7 +101,9 @@ def read_calls(calls: Sequence[ToolCall], offered: Collection[str], shown: Shown
     asked: list[Asked] = []
     ids: set[str] = set()
     for place, call in enumerate(calls[: MOST_CALLS + 1]):
-        id = call.id if call.id and call.id not in ids else f"call_{number}_{place}"
+        id = call.id if _ID.fullmatch(call.id) and call.id not in ids else f"call_{number}_{place}"
+        while id in ids:
+            id += "_"
         ids.add(id)
         plain = ToolCall(id=id, name=_STRANGE.sub("_", call.name)[:64] or "unnamed", arguments="{}")
         try:
@@ -116,21 +119,35 @@ def _read(call: ToolCall, name: str, offered: Collection[str], shown: Shown) -> 
     if name not in offered:
         raise ValueError(f"there is no tool {line_of(name, 64)!r}; there are {', '.join(offered) or 'none'}")
     given = _arguments(call.arguments)
-    plain = replace(call, arguments=json.dumps(given, ensure_ascii=False))
     if name == "forget":
-        return Asked(call=plain, events=_doomed(given.get("ids"), shown))
+        marks, events = _doomed(given.get("ids"), shown)
+        return Asked(call=_plain(call, "ids", marks), events=events)
     what, longest = ("text", LONGEST_FACT) if name == "remember" else ("query", LONGEST_QUERY)
-    return Asked(call=plain, text=_text(given.get(what), what, longest))
+    text = _text(given.get(what), what, longest)
+    return Asked(call=_plain(call, what, text), text=text)
+
+
+def _plain(call: ToolCall, name: str, value: Json) -> ToolCall:
+    """The call with the one argument that was read: what else a model writes (NaN, a thousand brackets) is not sent back."""
+    return replace(call, arguments=json.dumps({name: value}, ensure_ascii=False))
 
 
 def _arguments(written: str) -> dict[str, Json]:
     try:
-        given = json.loads(written or "{}")
+        given = json.loads(written or "{}", object_pairs_hook=_members)
     except (ValueError, RecursionError) as e:
         raise ValueError(f"the arguments are not JSON: {line_of(str(e), 200)}") from None
     if not isinstance(given, dict):
         raise ValueError("the arguments are not a JSON object")
     return given
+
+
+def _members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    """An object. One of two values that have the same name would be a guess."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return members
 
 
 def _text(value: Json, name: str, longest: int) -> str:
@@ -141,11 +158,12 @@ def _text(value: Json, name: str, longest: int) -> str:
     return check_text(value, f"'{name}'")
 
 
-def _doomed(ids: Json, shown: Shown) -> tuple[str, ...]:
+def _doomed(ids: Json, shown: Shown) -> tuple[list[Json], tuple[str, ...]]:
+    """The marks, each once, and the events that were shown under them."""
     given = ids if isinstance(ids, list) else [ids]
     if not given or not all(isinstance(id, str | int) and not isinstance(id, bool) for id in given):
         raise ValueError('\'ids\' needs to be a list of marks, such as ["1", "3"]')
-    marks = [str(id).strip().strip("[]") for id in given]
+    marks = list(dict.fromkeys(str(id).strip().strip("[]") for id in given))
     unknown = [line_of(mark, 20) for mark in marks if mark not in shown.marks]
     if unknown:
         raise ValueError(
@@ -155,7 +173,7 @@ def _doomed(ids: Json, shown: Shown) -> tuple[str, ...]:
     doomed = tuple(dict.fromkeys(event for mark in marks for event in shown.marks[mark]))
     if len(doomed) > MOST_FORGOTTEN:
         raise ValueError(f"these are {len(doomed)} things; at most {MOST_FORGOTTEN} can be forgotten at once")
-    return doomed
+    return [*marks], doomed
 
 
 class Desk:

@@ -214,7 +214,7 @@ def _choice(plan: int | str, plans: Sequence[str]) -> tuple[str, int | None]:
         if not plan.strip():
             raise ValueError("the plan is empty")
         return plan.strip(), None
-    if isinstance(plan, bool) or not 1 <= plan <= len(plans):
+    if type(plan) is not int or not 1 <= plan <= len(plans):
         raise ValueError(f"there is no plan {plan!r}; there are 1 to {len(plans)}, or your own words")
     return plans[plan - 1], plan
 

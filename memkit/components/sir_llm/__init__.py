@@ -63,7 +63,7 @@ class SirLLM:
     after a restart.
 
     A row depends on all turns before it, through a chain: it names the turn before as its second source. After
-    forgetting, the namespace is therefore read again from its beginning. After changing options or the scorer,
+    forgetting, what came after the forgotten turn is therefore read again. After changing options or the scorer,
     `sync(rebuild=True)`.
     """
 
@@ -83,10 +83,14 @@ class SirLLM:
             raise ValueError(f'unit is {unit!r}; it is "sentence" or "phrase"')
         if score not in ("top", "mean", "max", "entropy"):
             raise ValueError(f'score is {score!r}; it is "top", "mean", "max" or "entropy"')
-        if block < LEAST_BLOCK:
+        if type(block) is not int or block < LEAST_BLOCK:
             raise ValueError(
-                f"block is {block} characters; a model that has read fewer than {LEAST_BLOCK} knows nothing"
+                f"block is {block!r}; a whole number of characters: with fewer than {LEAST_BLOCK} a model knows nothing"
             )
+        if not callable(rule):
+            raise TypeError(f"rule is {rule!r}; it is a function: surprisal, random, interval, recent or one like them")
+        if not isinstance(keep, Keep | None):
+            raise TypeError(f"keep is {keep!r}; it is a Keep, such as Keep(budget=1024)")
         self._keep, self._rule = keep or Keep(), rule
         self._unit, self._score, self._lead, self._block = unit, score, lead, block
         self._places: dict[tuple[str, str], Place] = {}  # a cache: what a model has read can be read again

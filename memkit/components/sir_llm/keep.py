@@ -44,10 +44,10 @@ class Keep:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.budget, self.sinks, self.recent) < 0:
-            raise ValueError(
-                f"budget, sinks and recent are at least 0, not {self.budget}, {self.sinks} and {self.recent}"
-            )
+        for name in ("budget", "sinks", "recent", "seed"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 0:
+                raise ValueError(f"{name} is {value!r}; it is a whole number of at least 0")
         if not 0 < self.decay <= 1:
             raise ValueError(f"decay is {self.decay}; it is above 0 and at most 1")
 

@@ -1,0 +1,5 @@
+"""`python -m memkit` is the command `memkit`."""
+
+from memkit.cli import main
+
+main()
