@@ -76,6 +76,10 @@ class ThinkInMemory:
         ):
             if value not in choices:
                 raise ValueError(f"{name} is {value!r}; it can be {' or '.join(map(repr, choices))}")
+        for name in ("buckets", "seed", "probes", "max_bucket", "forget_every", "merge_every"):
+            value = getattr(self, name)
+            if type(value) is not int and not (value is None and name.endswith("_every")):
+                raise ValueError(f"{name} is {value!r}; it is a whole number")
         if self.buckets < 2 or self.buckets % 2:
             raise ValueError(f"buckets is {self.buckets}; the hash has pairs of them: give an even number")
         if not 1 <= self.probes <= self.buckets:

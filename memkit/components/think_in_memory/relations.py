@@ -27,6 +27,16 @@ _SYNONYMS = {
     "speaks": "speak",
     "plays": "play",
     "studies": "study|studying|is studying",
+    "is learning": "learning|learns",
+    "drives": "drive|driving",
+    "uses": "use|using|switched to",
+    "does": "practises|practices",
+    "eats": "eat",
+    "drinks": "drink",
+    "avoids": "avoid|does not eat|doesn't eat|does not drink|doesn't drink",
+    "supports": "support",
+    "is a member of": "member of|belongs to",
+    "subscribes to": "subscribe to|is subscribed to|has a subscription to",
     "is": "am|are|being",
 }
 _CANONICAL = {other: name for name, others in _SYNONYMS.items() for other in (name, *others.split("|"))}
@@ -34,10 +44,19 @@ _CANONICAL = {other: name for name, others in _SYNONYMS.items() for other in (na
 # What one has one of at a time. A later statement takes the earlier one's place.
 _SINGLE = frozenset(
     "lives in|works at|works as|age|name|phone|e-mail|birthday|is married to|is from|address|nationality|"
-    "height|weight|postcode|zip code|blood type|time zone|timezone".split("|")
+    "height|weight|postcode|zip code|blood type|time zone|timezone|lives near|grew up in|is engaged to|is dating|"
+    "studies at|drives|gets up at|goes to bed at|works from|nickname|surname|is reading|field".split("|")
 )
-_MANY = frozenset("likes|dislikes|prefers|is allergic to|has|speaks|plays|studies|is|was born".split("|"))
-_FAMILIES = {"dislikes": "likes"}  # relations that contradict each other are looked up together
+_MANY = frozenset(
+    "likes|dislikes|prefers|is allergic to|has|speaks|plays|studies|is|was born|is learning|uses|does|eats|drinks|avoids|"
+    "supports|is a member of|subscribes to|has been to|visited|rides|teaches|runs|graduated from|has a degree in|is flying to|"
+    "wears|takes|works|collects|volunteers at|is afraid of".split("|")
+)
+_FAMILIES = {
+    "dislikes": "likes",
+    "avoids": "eats",
+    "drinks": "eats",
+}  # relations that contradict each other are looked up together
 
 _ARTICLE = re.compile(r"^(?:(?:an?|the|my|our|his|her|their|some|now|currently)\s+)+", re.IGNORECASE)
 _WORD = re.compile(r"\w+(?:['’]\w+)*")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 _VERBS = ("is ", "was ", "has ", "wants ", "needs ", "can ")
-_WORDED = frozenset("is has likes dislikes prefers speaks plays studies".split())
+_WORDED = frozenset(
+    """is has likes dislikes prefers speaks plays studies drives rides uses does eats drinks avoids supports wears takes
+    teaches runs visited works collects""".split()
+)
 
 
 def sentence(head: str, relation: str, tail: str, *, ends: bool = False) -> str:
@@ -23,5 +26,9 @@ def _affirmed(subject: str, relation: str, tail: str) -> str:
         return f"{subject} is {tail} years old" if tail.isdecimal() else f"{subject}'s age is {tail}"
     if relation == "was born":
         return f"{subject} was born {tail}"
-    verb = relation in _WORDED or relation.startswith(_VERBS) or relation.endswith((" in", " at", " as", " to", " by"))
+    verb = (
+        relation in _WORDED
+        or relation.startswith(_VERBS)
+        or relation.endswith((" in", " at", " as", " to", " by", " from", " near"))
+    )
     return f"{subject} {relation} {tail}" if verb else f"{subject}'s {relation} is {tail}"

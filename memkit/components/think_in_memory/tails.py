@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from memkit.components.think_in_memory import words as lists
+
+Tail = Callable[[str, bool], str]
 LONGEST, MOST_WORDS = 80, 8  # of a tail; what is longer is rarely one thing
 
 _STOP_AT = re.compile(
     r"(?:\s*[,;(\[]|\s+(?:-|–|—)\s|\s+(?:but|because|since|with|which|that|who|where|when|while|so|though|although|as well|"
-    r"right now|now|nowadays|these days|any ?more|any longer|at the moment|currently|at present|too|again|instead|already|"
+    r"right now|now|nowadays|these days|any ?more|any longer|originally|for good|at the moment|currently|at present|"
+    r"too|again|instead|already|"
     r"very much|so much|a lot|the most|most of all|more than|lately|recently|today|yesterday|tomorrow|tonight|"
     r"for (?:\w+ ){0,3}(?:years?|months?|weeks?|days?|ages)|"
     r"(?:last|this|next) \w+|\w+ (?:years?|months?|weeks?|days?) ago|ago|since|during|after|before|until|"
@@ -64,7 +68,7 @@ def thing(tail: str, lower: bool) -> str:
 
 def place(tail: str, lower: bool) -> str:
     """Where somebody lives: a proper name, or a kind of place."""
-    text = re.sub(r"(?i)\s+(?:and|at|near|on|by|from)\s.*$", "", cut(tail))
+    text = re.sub(r"(?i)\s+(?:and|at|near|on|by|from|to)\s.*$", "", cut(tail))
     if not text or " or " in text:
         return ""
     words = text.split()
@@ -93,7 +97,11 @@ def employer(tail: str, lower: bool) -> str:
         return ""
     if re.match(r"(?i)(?:an?|the)\s", text):
         return (
-            text if len(words) > 1 and words[1].casefold() not in {"moment", "living", "time", "day", "while"} else ""
+            text
+            if len(words) > 1
+            and words[1].casefold()
+            not in {"moment", "living", "time", "day", "while", "bottom", "top", "end", "beginning", "start"}
+            else ""
         )
     if words[0].casefold() in _NO_EMPLOYER:
         return ""
@@ -116,9 +124,17 @@ def name(tail: str, lower: bool) -> str:
 
 def age(tail: str, lower: bool) -> str:
     """A person's age in years."""
-    text = re.sub(r"(?i)\s+and\s.*$", "", cut(tail))
-    match = re.fullmatch(r"(?i)(\d{1,3})(?:[- ]?years?[- ]old| yrs? old| ?y\.?o\.?)?", text)
-    return match[1] if match and 0 < int(match[1]) < 125 else ""
+    if re.search(rf"(?i)\band (?:\d|{lists.NUMBERS}|{lists.SMALL})", tail):  # "my kids are 4 and 7"
+        return ""
+    text = re.sub(r"(?i)\s+(?:and|on|in|at)\s.*$", "", cut(tail))
+    match = re.fullmatch(rf"(?i)(\d{{1,3}}|{lists.NUMBERS})(?:[- ]?years?[- ]old| yrs? old| ?y\.?o\.?)?", text)
+    return match[1] if match and (not match[1].isdecimal() or 0 < int(match[1]) < 125) else ""
+
+
+def small_age(tail: str, lower: bool) -> str:
+    """The age of somebody who may be a child or an animal: "five" too."""
+    match = re.fullmatch(rf"(?i)({lists.SMALL})(?: years? old)?", cut(tail))
+    return match[1] if match else age(tail, lower)
 
 
 def role(tail: str, lower: bool) -> str:
@@ -135,14 +151,47 @@ _TRADES = re.compile(
     r"mathematician|historian|psychologist|therapist|pharmacist|veterinarian|vet|firefighter|soldier|salesman|"
     r"waiter|waitress|barista|hairdresser|cashier|consultant|manager|analyst|researcher|vegetarian|vegan|"
     r"diabetic|coeliac|celiac|catholic|muslim|buddhist|hindu|atheist|widow|widower|twin|grandmother|grandfather|"
-    r"pensioner|retiree)"
+    r"pensioner|retiree|paramedic|intern|apprentice|trainee|lifeguard|tutor|coach|instructor|butcher|bartender|builder|"
+    r"bricklayer|roofer|welder|painter|decorator|tailor|postman|postwoman|policeman|policewoman|police officer|detective|"
+    r"solicitor|barrister|paralegal|secretary|receptionist|administrator|banker|broker|economist|statistician|astronomer|"
+    r"geologist|botanist|zoologist|archaeologist|anthropologist|sociologist|linguist|philosopher|priest|vicar|rabbi|imam|"
+    r"midwife|carer|caregiver|physiotherapist|optician|radiologist|cardiologist|paediatrician|pediatrician|psychiatrist|"
+    r"social worker|civil servant|flight attendant|steward|stewardess|sailor|fisherman|miner|potter|sculptor|illustrator|"
+    r"animator|dancer|comedian|composer|conductor|cellist|drummer|bassist|poet|novelist|playwright|publisher|blogger|"
+    r"podcaster|streamer|entrepreneur|freelancer|contractor|founder|director|executive|recruiter|supervisor|foreman|"
+    r"technician|tester|sysadmin|admin|data scientist|statistician|florist|jeweller|locksmith|cleaner|janitor|caretaker|"
+    r"gardener|landscaper|beekeeper|brewer|bus driver|taxi driver|truck driver|nanny|au pair|childminder|housewife|"
+    r"househusband|stay-at-home (?:mum|mom|dad|parent)|night owl|morning person|early bird|pescatarian|smoker|non-smoker)"
 )
 
 
 def trade(tail: str, lower: bool) -> str:
     """What somebody is, of a list: most of what follows "I am a" says how one feels."""
     text = role(tail, lower)
+    if re.search(
+        r"\w an? |\b(?:terrible|bad|good|great|big|slow|fast|lousy|awful|poor|better|decent|careful|natural|huge|nervous)\b",
+        text,
+    ):
+        return ""  # "dating a nurse", "a terrible cook"
     return text if text[:1].islower() and _TRADES.fullmatch(text) else ""  # "Tim Cook" is a name
+
+
+def state(tail: str, lower: bool) -> str:
+    """What somebody is, without an article: vegan, Portuguese, retired."""
+    text = cut(tail)
+    return text if lists.STATES.fullmatch(text) else ""
+
+
+def names(tail: str, lower: bool) -> str:
+    """One name or several."""
+    text = cut(tail)
+    parts = re.split(r"\s+and\s+", text)
+    return text if text and all(name(part, lower) for part in parts) else ""
+
+
+def person(tail: str, lower: bool) -> str:
+    """A name that is written as one."""
+    return name(tail, lower=False)
 
 
 def value(tail: str, lower: bool) -> str:
@@ -150,6 +199,10 @@ def value(tail: str, lower: bool) -> str:
     text = cut(tail)
     words = text.split()
     if not words or words[0].casefold() in _UNTELLING:
+        return ""
+    if text.endswith(" old") or re.match(
+        r"(?i)(?:on|at|in|from|to|by|with|for|under|about|out|off|up|down|over|of|like)\b", text
+    ):
         return ""
     if re.match(r"(?i)an?\s+\w", text):
         return text if len(words) <= 5 else ""
@@ -164,4 +217,13 @@ def anything(tail: str, lower: bool) -> str:
     return "" if text.split()[:1] and text.split()[0].casefold() in _UNTELLING else text
 
 
-Tail = Callable[[str, bool], str]
+def introduced(rest: str) -> str:
+    """The name in " am Ben", said behind a greeting."""
+    found = re.fullmatch(r"(?:'m| am) ([A-Z]\w+(?: [A-Z]\w+){0,2})(?:(?:,| from | and ).*)?", rest)
+    if (
+        not found
+        or state(found[1], False)
+        or re.search(r"ing\b|^(?:Home|Back|Here|Sorry|Happy|Glad|New|Sick|Team)\b", found[1])
+    ):
+        return ""
+    return name(found[1], lower=False)
