@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, String, and_, bindparam, insert, or_, select, type_coerce
 
 from memkit.values import Event, Receipt, Where
 from memkit_stores.database import Database
@@ -16,6 +16,7 @@ from memkit_stores.where_sql import condition, micros, moment
 CHUNK = 500  # values in one IN (…): well under SQLite's limit on variables
 
 _COLUMNS = tuple(events.c)
+_BARE = tuple(type_coerce(column, String) if column is events.c.metadata else column for column in _COLUMNS)
 _BY_KEY = select(events.c.id).where(events.c.namespace == bindparam("namespace"), events.c.key == bindparam("key"))
 
 
@@ -78,7 +79,8 @@ class SqlJournal:
     ) -> list[Event]:
         """See `memkit.ports.Journal.read`."""
         order = events.c.position.desc() if newest else events.c.position
-        query = select(*_COLUMNS).where(condition(where, events, self._database.dialect), events.c.position > after)
+        columns = _BARE if self._database.dialect == "sqlite" else _COLUMNS  # there JSON is text
+        query = select(*columns).where(condition(where, events, self._database.dialect), events.c.position > after)
         if before is not None:
             query = query.where(events.c.position < before)
         with self._database.read() as connection:
@@ -146,19 +148,23 @@ def _bare_row(event: Event) -> tuple[object, ...]:
     )
 
 
-def to_event(row: Row[*tuple[Any, ...]]) -> Event:
-    """An event from a row of all columns."""
+def to_event(row: Sequence[Any]) -> Event:
+    """An event from a row of all columns, in their order. The metadata may still be JSON text."""
+    position, id, namespace, kind, role, author, session, key, at, recorded, text, metadata = row
+    happened = moment(at)
+    if isinstance(metadata, str):
+        metadata = {} if metadata == "{}" else json.loads(metadata)
     return Event(
-        position=row.position,
-        id=row.id,
-        namespace=row.namespace,
-        kind=row.kind,
-        role=row.role,
-        author=row.author,
-        session=row.session,
-        key=row.key,
-        at=moment(row.at),
-        recorded=moment(row.recorded),
-        text=row.text,
-        metadata=row.metadata,
+        position=position,
+        id=id,
+        namespace=namespace,
+        kind=kind,
+        role=role,
+        author=author,
+        session=session,
+        key=key,
+        at=happened,
+        recorded=happened if recorded == at else moment(recorded),
+        text=text,
+        metadata=metadata,
     )

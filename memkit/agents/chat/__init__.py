@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from memkit.agents.chat.answer import Answering
-from memkit.agents.chat.search import Counted, Means, Search
+from memkit.agents.chat.search import Counted, Means, Search, soon
 from memkit.agents.chat.steps import Place, named
 from memkit.agents.chat.tools import Confirm, Desk
 from memkit.agents.chat.values import Answer, Manner
@@ -127,10 +127,14 @@ class Chat:
     async def _turn(self, said: _Said) -> AsyncGenerator[str, None]:
         self._check_reader()
         async with self._lock:
+            if self._catching_up is not None:
+                await soon(self._catching_up)
             search = Search(self._means, said.text)
-            await asyncio.sleep(0)  # it looks at the memory as it was before the turn, which would be its own best hit
             answering: Answering | None = None
             try:
+                await (
+                    search.begun()
+                )  # it looks at the memory as it was before the turn, which would be its own best hit
                 started = time.perf_counter()
                 turn, fresh = await self._stored(said, {"to": self._manner.name})
                 seconds = {"adding": time.perf_counter() - started}

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from memkit.agents.chat import prompt
 from memkit.agents.chat.steps import Place
@@ -21,6 +22,7 @@ from memkit.values import Event
 GLANCE = 32  # turns read by the first reply; more when they do not fill the budget, and then next time at once
 MARGIN = 4  # turns read beyond those that fitted last time: the next ones may be shorter
 SPARE = 4  # hits beyond the wanted ones that are asked for at first
+SOON = 0.05  # seconds
 COUNTED = 4_096  # texts whose tokens are remembered: the latest turns, and lines that are recalled again and again
 LONGEST_CUE = 2_000  # characters of a turn that the memory is asked with: its beginning and its end
 
@@ -66,6 +68,11 @@ class Search:
         self._first = asyncio.get_running_loop().create_task(self._found(SPARE))
         self.started = time.perf_counter()
 
+    async def begun(self) -> None:
+        """Wait until it has looked at the memory: it is done, or so slow that it waits for a model."""
+        await asyncio.sleep(0)
+        await soon(self._first)
+
     async def elsewhere(self, shown: Collection[str]) -> Recall:
         """The best hits that show something else than these events."""
         k = self._means.manner.k
@@ -85,6 +92,12 @@ class Search:
     async def _found(self, spare: int) -> Recall:
         manner = self._means.manner
         return await self._means.memory.recall(self._cue, k=manner.k + spare, neighbours=manner.neighbours)
+
+
+async def soon(task: asyncio.Task[Any]) -> None:
+    """Wait for a task, but not for long. Local work is over in a few milliseconds, and two pieces of it at the same time
+    take turns at the interpreter's lock, which costs more than to wait; a model may take a second."""
+    await asyncio.wait({task}, timeout=SOON)
 
 
 async def latest(means: Means, place: Place) -> tuple[Event, prompt.Recent, list[Event]]:
