@@ -47,6 +47,8 @@ class Chat:
         manner: Manner | None = None,
         confirm: Confirm | None = None,
     ) -> None:
+        if not isinstance(memory, AsyncMemory):
+            raise TypeError(f"a chat works on an AsyncMemory, of memkit.open_async, not on a {type(memory).__name__}")
         chosen = memory.llm if llm is None else llm
         if chosen is None:
             raise ValueError("a chat needs a model: open the memory with llm=…, or give Chat llm=…")

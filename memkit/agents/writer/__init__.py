@@ -43,6 +43,8 @@ class Writer:
     def __init__(
         self, memory: AsyncMemory, story: str, *, llm: Llm | None = None, strategy: Strategy | None = None
     ) -> None:
+        if not isinstance(memory, AsyncMemory):
+            raise TypeError(f"a writer works on an AsyncMemory, of memkit.open_async, not on a {type(memory).__name__}")
         self.story = story
         self.strategy: Strategy = Recurrent() if strategy is None else strategy
         self._canon = Canon(memory, story)
