@@ -447,6 +447,6 @@ def test_a_manner_that_makes_no_sense_is_refused(wrong: dict[str, object], told:
 
 def test_a_chat_on_a_blocking_memory_is_refused_before_anything_is_stored() -> None:
     with memkit.open(":memory:", llm=ScriptedModel(["Hello."])) as memory:
-        with pytest.raises(TypeError, match="an AsyncMemory, of memkit.open_async, not on a Memory"):
+        with pytest.raises(TypeError, match=r"an AsyncMemory, of memkit\.open_async, not on a Memory"):
             Chat(memory, session="s")  # type: ignore[arg-type]
         assert memory.history() == []

@@ -723,6 +723,6 @@ def test_text_that_looks_like_a_heading_or_gives_orders_is_just_text() -> None:
 def test_a_writer_on_a_blocking_memory_is_refused() -> None:
     with (
         memkit.open(":memory:", llm=ScriptedModel([])) as memory,
-        pytest.raises(TypeError, match="an AsyncMemory, of memkit.open_async, not on a Memory"),
+        pytest.raises(TypeError, match=r"an AsyncMemory, of memkit\.open_async, not on a Memory"),
     ):
         Writer(memory, "lamp")  # type: ignore[arg-type]
