@@ -58,8 +58,9 @@ class Means:
 
 
 class Search:
-    """A recall that runs while the turn goes into the journal. Each hit costs time: a few more than wanted are asked for,
-    and only if the latest turns take their place as many more as there are of those."""
+    """A recall that begins before the turn goes into the journal, and goes on beside that if it waits for a model. Each hit
+    costs time: a few more than wanted are asked for, and only if the latest turns take their place as many more as there
+    are of those."""
 
     def __init__(self, means: Means, text: str) -> None:
         text, half = text.strip(), LONGEST_CUE // 2
