@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -47,7 +48,7 @@ class Chat:
         manner: Manner | None = None,
         confirm: Confirm | None = None,
     ) -> None:
-        if not isinstance(memory, AsyncMemory):
+        if not inspect.iscoroutinefunction(getattr(memory, "add", None)):
             raise TypeError(f"a chat works on an AsyncMemory, of memkit.open_async, not on a {type(memory).__name__}")
         chosen = memory.llm if llm is None else llm
         if chosen is None:

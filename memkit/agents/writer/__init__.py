@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -43,7 +44,7 @@ class Writer:
     def __init__(
         self, memory: AsyncMemory, story: str, *, llm: Llm | None = None, strategy: Strategy | None = None
     ) -> None:
-        if not isinstance(memory, AsyncMemory):
+        if not inspect.iscoroutinefunction(getattr(memory, "add", None)):
             raise TypeError(f"a writer works on an AsyncMemory, of memkit.open_async, not on a {type(memory).__name__}")
         self.story = story
         self.strategy: Strategy = Recurrent() if strategy is None else strategy
