@@ -171,7 +171,7 @@ def test_a_list_that_the_model_did_not_finish_by_itself_is_not_repaired() -> Non
 
 
 def test_an_error_of_the_shape_itself_is_the_callers() -> None:
-    broken: Shape[str] = Shape(name="broken", schema={"type": "object"}, read=lambda value: value["x"])  # type: ignore
+    broken: Shape[str] = Shape(name="broken", schema={"type": "object"}, read=lambda value: value["x"])  # type: ignore[call-overload, index, arg-type, return-value]
     with pytest.raises(KeyError):
         run(bound(ScriptedModel(["{}"])).ask(question(), broken, stage="x"))
 

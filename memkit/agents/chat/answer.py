@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 
@@ -94,7 +94,7 @@ class Answering:
         started = time.perf_counter()
         try:
             stream = self._means.llm.stream(messages, stage=STAGE, options=replace(options, tools=tools))
-            async with aclosing(_closable(stream)) as pieces:
+            async with aclosing(stream) as pieces:
                 async for piece in pieces:
                     self._spent("model", started)
                     came, finish = True, piece.finish or finish
@@ -242,17 +242,6 @@ class Answering:
 
     def _spent(self, stage: str, started: float) -> None:
         self._seconds[stage] = self._seconds.get(stage, 0.0) + time.perf_counter() - started
-
-
-async def _closable(pieces: AsyncIterator[Piece]) -> AsyncGenerator[Piece, None]:
-    """The pieces; when nobody wants more of them, whoever makes them is told."""
-    try:
-        async for piece in pieces:
-            yield piece
-    finally:
-        close = getattr(pieces, "aclose", None)  # a generator has it; an AsyncIterator need not
-        if close is not None:
-            await close()
 
 
 def _storable(text: str) -> str:
