@@ -227,7 +227,7 @@ def test_a_model_that_keeps_no_cache_of_keys_is_read_too(tmp_path: Path) -> None
     torch.manual_seed(0)
     config = MambaConfig(vocab_size=300, hidden_size=16, num_hidden_layers=1, state_size=4)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # transformers tells of kernels that are not installed
+        warnings.filterwarnings("ignore", module="transformers")  # it tells of kernels that are not installed
         folder = saved(tmp_path, MambaForCausalLM(config), bos_token=END)
         reading = CausalScorer(folder, device="cpu", window=16).start()
         reading.read("the dog said")
