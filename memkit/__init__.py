@@ -16,6 +16,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from memkit.components.hipporag import HippoRAG as HippoRAG
+    from memkit.components.hipporag import OpenIEFile as OpenIEFile
     from memkit.components.passages import Passages as Passages
     from memkit.components.recurrent_gpt import RecurrentGPT as RecurrentGPT
     from memkit.components.sir_llm import SirLLM as SirLLM
@@ -60,6 +62,7 @@ _HOMES = {
     "Document": "values",
     "Event": "values",
     "Forgotten": "values",
+    "HippoRAG": "components.hipporag",
     "Hit": "values",
     "MemkitError": "errors",
     "Memory": "memory",
@@ -68,6 +71,7 @@ _HOMES = {
     "NoSchemaError": "errors",
     "open": "wiring",
     "open_async": "wiring",
+    "OpenIEFile": "components.hipporag",
     "Passages": "components.passages",
     "read_export": "intake",
     "Recall": "context.recall",

@@ -9,9 +9,10 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from threading import Lock
+from typing import Protocol
 from weakref import WeakValueDictionary
 
-from memkit.drafts import check_owner, check_spans, check_vector
+from memkit.drafts import check_names, check_owner, check_spans, check_vector
 from memkit.errors import (
     AbsorbError,
     BudgetError,
@@ -22,8 +23,8 @@ from memkit.errors import (
     UnreachableError,
 )
 from memkit.offload import NeedsLoop, looped, offload, settled
-from memkit.ports import Component, Consolidates, Progress
-from memkit.values import Deferred, Draft, Event, Where
+from memkit.ports import Component, Consolidates, Progress, Refines, View, stage_of
+from memkit.values import Deferred, Draft, Event, Extraction, Record, Where
 from memkit.view import Workshop
 
 BATCH = 256  # events shown to a component at once
@@ -32,6 +33,27 @@ PAUSES = (0.2, 1.0)  # seconds before the second and the third attempt; then the
 
 class _OvertakenError(Exception):
     """Another process or thread moved the cursor: what was drafted is not needed."""
+
+
+class Reader(Protocol):
+    """Who has a cursor: a component, or its second reading."""
+
+    @property
+    def name(self) -> str: ...
+    async def absorb(self, events: Sequence[Event], view: View, /) -> Draft: ...
+
+
+class Refinement:
+    """A component's second reading, with the chat model: a reader of its own, of whom the component owns the rows."""
+
+    def __init__(self, component: Refines, owner: str) -> None:
+        self._component = component
+        self.owner = owner
+        self.name = stage_of(owner)
+
+    async def absorb(self, events: Sequence[Event], view: View, /) -> Draft:
+        """See `memkit.ports.Refines.refine`."""
+        return await self._component.refine(events, view)
 
 
 class Absorbing:
@@ -47,7 +69,7 @@ class Absorbing:
         # weak: should Ctrl-C keep a turn from being given back, it ends with whoever had it
         self._busy: WeakValueDictionary[tuple[str, str], Future[None]] = WeakValueDictionary()
 
-    async def follow(self, namespace: str, component: Component, standing: Progress) -> None:
+    async def follow(self, namespace: str, component: Reader, standing: Progress) -> None:
         """Bring one component to the head of one namespace as it is when this is called, or was when `standing` was read."""
         key, mine = (namespace, component.name), Future[None]()
         where = Where(namespace=namespace)
@@ -87,18 +109,18 @@ class Absorbing:
         finally:
             self._release(key, mine)
 
-    async def drafted(self, namespace: str, component: Component, events: Sequence[Event]) -> Draft:
+    async def drafted(self, namespace: str, component: Reader, events: Sequence[Event]) -> Draft:
         """What the component makes of the events, checked, with vectors."""
-        draft = await component.absorb(events, self._shop.view(component.name, Where(namespace=namespace)))
+        draft = await component.absorb(events, self._shop.view(_owner(component), Where(namespace=namespace)))
         return await self._checked(namespace, component, draft, {event.id: len(event.text) for event in events})
 
-    async def _progress(self, namespace: str, component: Component) -> Progress:
+    async def _progress(self, namespace: str, component: Reader) -> Progress:
         where = Where(namespace=namespace)
         standing = await offload(self._store.derived.progress, where, (component.name,))
         return standing.get(namespace, Progress(head=0, cursors={component.name: 0}))
 
     async def _absorb(
-        self, namespace: str, component: Component, events: Sequence[Event], since: int, pauses: Sequence[float]
+        self, namespace: str, component: Reader, events: Sequence[Event], since: int, pauses: Sequence[float]
     ) -> bool:
         """Absorb and commit these events together or, when that fails, one by one. False when one was deferred."""
         try:
@@ -133,7 +155,7 @@ class Absorbing:
     async def _insist(
         self,
         namespace: str,
-        component: Component,
+        component: Reader,
         event: Event,
         since: int,
         error: Exception,
@@ -163,27 +185,41 @@ class Absorbing:
             await self._commit(namespace, component, Draft(), since, event.position, failed=[entry])
         return False
 
-    async def _checked(self, namespace: str, component: Component, draft: object, lengths: dict[str, int]) -> Draft:
+    async def _checked(self, namespace: str, component: Reader, draft: object, lengths: dict[str, int]) -> Draft:
         """The draft, if it keeps the rules, with the vectors that it wants. `lengths` are those of the events shown."""
         if not isinstance(draft, Draft):
             raise AbsorbError(f"component {component.name} returned a {type(draft).__name__}; it returns a Draft")
+        rows: list[Record | Extraction] = [*draft.records, *draft.extractions]
+        for row in rows:
+            check_owner(row, namespace, _owner(component))
+            check_spans(row, lengths)
         for record in draft.records:
-            check_owner(record, namespace, component.name)
-            check_spans(record, lengths)
             check_vector(record, self._shop.space)
+        for extraction in draft.extractions:
+            check_names(extraction)
+        return await self._embedded(namespace, _owner(component), draft)
+
+    async def _embedded(self, namespace: str, owner: str, draft: Draft) -> Draft:
+        """The draft with the vectors that its rows, and the names and facts that are new, want."""
+        embedder = self._shop.embedder
+        if embedder is None:
+            return draft
         bare = [n for n, record in enumerate(draft.records) if record.embed and record.vector is None]
-        if self._shop.embedder is None or not bare:
+        wanted = [text for text in nodes_of(draft) if text not in draft.vectors]
+        new = await offload(self._store.derived.unembedded, namespace, owner, wanted, embedder.space) if wanted else []
+        if not bare and not new:
             return draft
         records = list(draft.records)
-        vectors = await self._shop.embedder.embed([records[n].embedded for n in bare], query=False)
-        for n, vector in zip(bare, vectors, strict=True):
+        made = await embedder.embed([*(records[n].embedded for n in bare), *new], query=False)
+        for n, vector in zip(bare, made[: len(bare)], strict=True):
             records[n] = replace(records[n], vector=vector)
-        return Draft(tuple(records))
+        vectors = {**draft.vectors, **dict(zip(new, made[len(bare) :], strict=True))}
+        return replace(draft, records=tuple(records), vectors=vectors)
 
     async def _commit(
         self,
         namespace: str,
-        component: Component,
+        component: Reader,
         draft: Draft,
         since: int,
         upto: int,
@@ -217,6 +253,23 @@ class Absorbing:
             if self._busy.get(key) is mine:
                 del self._busy[key]
         mine.set_result(None)
+
+
+def _owner(reader: Reader) -> str:
+    """The component whose rows a reader drafts."""
+    return reader.owner if isinstance(reader, Refinement) else reader.name
+
+
+def nodes_of(draft: Draft) -> list[str]:
+    """The texts of the names and facts that want a vector, each once."""
+    found: dict[str, None] = {}
+    for extraction in draft.extractions:
+        found.update(dict.fromkeys(extraction.names))
+        for fact in extraction.facts:
+            found.update(dict.fromkeys((fact.subject, fact.object)))
+            if fact.embed:
+                found[fact.embedded] = None
+    return list(found)
 
 
 def pass_on(error: Exception) -> None:

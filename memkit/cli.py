@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import typer
 
 import memkit
-from memkit.commands import adding, asking, auditing, demo, keeping, measuring, output
+from memkit.commands import adding, asking, auditing, demo, keeping, measuring, multihop, output
 from memkit.errors import MemkitError
 
 FAILED, MISUSED, INTERRUPTED, UNREAD = 1, 2, 130, 141  # 3, asking.NOTHING: nothing was found
@@ -51,6 +51,7 @@ app.command("export")(keeping.export)
 app.command("import")(adding.import_)
 app.command("reembed")(keeping.reembed)
 app.command("demo")(demo.demo)
+measuring.evaluation.command("multihop")(multihop.multihop)
 app.add_typer(measuring.evaluation, name="eval")
 app.add_typer(measuring.benchmark, name="bench")
 

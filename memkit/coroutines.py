@@ -12,11 +12,11 @@ from memkit.blocking import without_loop
 from memkit.context.recall import Recall
 from memkit.engine import Engine
 from memkit.intake import Addable
-from memkit.memory import Memory, recalled, replayed, rewound, synced
+from memkit.memory import Memory, drawn, recalled, replayed, rewound, synced
 from memkit.offload import NeedsLoop, hurried, offload
 from memkit.ports import Llm
 from memkit.scope import Binding, Scope
-from memkit.values import Event, Forgotten, Metadata, Receipt, Record, Stats
+from memkit.values import Event, Forgotten, KnowledgeGraph, Metadata, Receipt, Record, Stats
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -125,6 +125,11 @@ class AsyncMemory:
         rows = self._face.records(component, **scope)
         while (row := await offload(next, rows, None)) is not None:
             yield row
+
+    async def graph(self, component: str | None = None, **scope: Unpack[Scope]) -> KnowledgeGraph:
+        """See `Memory.graph`."""
+        where = self._binding.where(scope)
+        return await self._at_once(lambda: drawn(self._engine, where, component))
 
     async def export(self, **scope: Unpack[Scope]) -> AsyncIterator[str]:
         """See `Memory.export`."""

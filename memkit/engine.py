@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from memkit.absorbing import BATCH, PAUSES, Absorbing, pass_on, told
+from memkit.absorbing import BATCH, PAUSES, Absorbing, Reader, Refinement, pass_on, told
 from memkit.models.checked import Checked
 from memkit.models.metered import Metered
 from memkit.offload import NeedsLoop, looped, offload, together
-from memkit.ports import Asks, Component, Embedder, Llm
+from memkit.ports import Asks, Component, Embedder, Llm, Refines
 from memkit.values import Cue, Deferred, Event, Hit, Space, Where
 from memkit.view import Workshop
 
@@ -38,11 +38,18 @@ class Engine:
         self.clock = clock
         self.waits = False  # whether a call turned out to need a loop: an async face then does not try without one
         self._absorbing = Absorbing(shop, pauses=pauses, clock=clock)
-        self._slow = frozenset(
+        second = [
+            Refinement(component, component.name)
+            for component in components
+            if shop.llm is not None and isinstance(component, Refines) and component.refines
+        ]
+        self.readers: dict[str, Reader] = {**self.components, **{reader.name: reader for reader in second}}
+        asking = {
             component.name
             for component in components
             if shop.llm is not None and isinstance(component, Asks) and component.asks
-        )
+        }
+        self._slow = frozenset(asking.union(reader.name for reader in second))
 
     @property
     def embedder(self) -> Checked | None:
@@ -62,7 +69,7 @@ class Engine:
     async def catch_up(self, where: Where, *, slow: bool = False) -> None:
         """Let components absorb what they have not seen yet in the scope: with `slow` all of them, else those that ask
         no chat model."""
-        names = tuple(name for name in self.components if slow or name not in self._slow)
+        names = tuple(name for name in self.readers if slow or name not in self._slow)
         standing = await offload(self.store.derived.progress, where, names)
         late = [
             (namespace, name, progress)
@@ -73,7 +80,14 @@ class Engine:
         if not looped() and any(name in self._slow for _, name, _ in late):
             raise NeedsLoop
         follow = self._absorbing.follow
-        await together([follow(namespace, self.components[name], progress) for namespace, name, progress in late])
+        for again in (False, True):  # nothing is read a second time before the first
+            await together(
+                [
+                    follow(namespace, self.readers[name], progress)
+                    for namespace, name, progress in late
+                    if (name not in self.components) == again
+                ]
+            )
 
     async def tidy(self, namespaces: Sequence[str]) -> None:
         """Let components that consolidate do so."""
@@ -99,9 +113,9 @@ class Engine:
         """Try every deferred event in scope once more. A component that makes rows in the light of earlier ones is put back
         to it then, and has to catch up."""
         for entry in await offload(self.store.upkeep.deferred, where):
-            component = self.components.get(entry.component)
+            component = self.readers.get(entry.component)
             if component is None:
-                continue  # it waits for a memory that has this component
+                continue  # it waits for a memory that has this component, or a chat model
             event = await self._event(entry)
             if event is None:
                 continue

@@ -17,10 +17,11 @@ from memkit.context.recall import Recall
 from memkit.engine import Engine
 from memkit.errors import ModelError
 from memkit.intake import Addable, Given, is_one, kind_of, to_events, to_line, to_moment
+from memkit.knowledge import knowledge_graph, written
 from memkit.offload import offload
-from memkit.ports import Llm
+from memkit.ports import Llm, Weaves
 from memkit.scope import Binding, Scope, check_count
-from memkit.values import Cue, Event, Forgotten, Metadata, Receipt, Record, Stats, Where
+from memkit.values import Cue, Event, Forgotten, KnowledgeGraph, Metadata, Receipt, Record, Stats, Where
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -166,6 +167,14 @@ class Memory:
             yield from rows
             after = rows[-1].id
 
+    def graph(self, component: str | None = None, **scope: Unpack[Scope]) -> KnowledgeGraph:
+        """What was read out of the passages in the namespace, as a graph: names, facts, and what connects them. It is brought
+        up to date first, as for a recall; `sync` lets the chat model read again. `component` is needed only where several
+        components make graphs. Filters narrow the passages that the graph is made of. `memkit.graphs` draws it and writes it
+        to files. Raises ValueError when no component makes one."""
+        where = self._binding.where(scope)
+        return self._blocking.run(lambda: drawn(self._engine, where, component))
+
     def export(self, **scope: Unpack[Scope]) -> Iterator[str]:
         """The events as lines of JSON, without loss: `add(memkit.read_export(lines))` brings them back.
 
@@ -213,14 +222,44 @@ class Memory:
 
 def counted(engine: Engine, where: Where | None) -> Stats:
     """What is held in scope, with what the chat model was asked for."""
-    held = engine.store.upkeep.stats(where, tuple(engine.components))
-    return held if engine.llm is None else replace(held, usage=engine.llm.usage())
+    held = engine.store.upkeep.stats(where, tuple(engine.readers))
+    rows = {name: count for name, count in held.records.items() if count or name in engine.components}
+    return replace(held, records=rows, usage=() if engine.llm is None else engine.llm.usage())
 
 
 def rewound(engine: Engine, where: Where | None) -> None:
     """Remove every row in scope: the components begin again."""
     for name in engine.components:
         engine.store.upkeep.rewind(where, name)
+
+
+async def drawn(engine: Engine, where: Where, component: str | None) -> KnowledgeGraph:
+    """The graph of one component's extractions."""
+    name = _weaver(engine, component)
+    await engine.catch_up(where)
+    weaves = engine.components[name]
+    assert isinstance(weaves, Weaves)
+    graph = await engine.shop.view(name, where).graph(weaves.weave)
+    if where.narrows:
+        mask = await offload(graph.shelf.admitted, where)
+        graph = graph if mask is None else await offload(graph.within, mask)
+    derived, ids = engine.store.derived, graph.shelf.id.tolist()
+    records = await offload(derived.records, name, where, ids)
+    extractions = await offload(derived.extractions, name, where)
+    return await offload(knowledge_graph, graph, records, shown=written(extractions))
+
+
+def _weaver(engine: Engine, component: str | None) -> str:
+    """The component that makes the graph that is asked for."""
+    makers = [name for name, one in engine.components.items() if isinstance(one, Weaves)]
+    if component is None and len(makers) == 1:
+        return makers[0]
+    if component in makers:
+        return component
+    have = (
+        f"these do: {', '.join(makers)}" if makers else "none of this memory does; open it with components=[HippoRAG()]"
+    )
+    raise ValueError(f"component {component!r} makes no graph; {have}" if component else f"name a component; {have}")
 
 
 async def recalled(engine: Engine, cue: Cue, *, component: str | None = None, wait: bool = False) -> Recall:

@@ -140,10 +140,131 @@ class Surprisal:
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """That a subject has a relation to an object. The three texts are what the fact is known by: equal texts, one fact.
+
+    `subject` and `object` are names, and ends of an edge of the graph. `shown` is the fact as it was written, where that
+    differs. With `embed` it wants a vector, of `embedded`.
+    """
+
+    subject: str
+    relation: str
+    object: str
+    shown: tuple[str, str, str] | None = None
+    embed: bool = True
+
+    @property
+    def embedded(self) -> str:
+        """The text that the vector is made from: the triple as Python writes it, as in HippoRAG's own code."""
+        return str((self.subject, self.relation, self.object))
+
+    @property
+    def told(self) -> tuple[str, str, str]:
+        """The fact as it was written."""
+        return self.shown or (self.subject, self.relation, self.object)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extraction:
+    """The names and facts that were read out of one span of one event: what a graph is made of.
+
+    `names` are those that the passage is linked to by a context edge, the ends of its facts among them if the component
+    wants it so; without repetition. Of several extractions of the same span the one with the highest `stage` counts.
+    `by` says who read it ("rules", "openie", a model's name). `shown` has names as they were written, where that differs.
+    """
+
+    source: Source
+    namespace: str
+    component: str
+    names: tuple[str, ...]
+    facts: tuple[Fact, ...] = ()
+    shown: Mapping[str, str] = field(default_factory=dict)
+    by: str = "rules"
+    stage: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
-    """What a component wants stored for the events it was shown. The engine commits all of it, or nothing."""
+    """What a component wants stored for the events it was shown. The engine commits all of it, or nothing.
+
+    `vectors` are those of names and of facts (by `Fact.embedded`) that are new; the engine makes them.
+    """
 
     records: tuple[Record, ...] = ()
+    extractions: tuple[Extraction, ...] = ()
+    vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weave:
+    """How the edges of a graph weigh, and which names count as synonyms. The defaults are HippoRAG 2's (ICML 2025, and its code).
+
+    `fact`: of an edge between the ends of a fact, for each passage that tells it (the original adds 1 in each
+    direction). `context`: between a passage and a name in it; None for a graph of names alone (HippoRAG 1). `synonym`: times
+    the cosine, for each direction in which one name is among the other's nearest. Two names are synonyms when their
+    cosine is at least `threshold` (None: there are none) and one is among the `most` nearest of the other, which has at
+    least `letters` letters or digits (as in the original, the one may have fewer). With `replace` a synonym's weight takes the place of that of the facts, in each
+    direction by itself, as in the original; otherwise they add up.
+    """
+
+    fact: float = 2.0
+    context: float | None = 1.0
+    synonym: float = 1.0
+    threshold: float | None = 0.8
+    most: int = 100
+    letters: int = 3
+    replace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """Something that passages tell of: its text, which is what it is known by, and as it was written."""
+
+    text: str
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A fact with the passages of the graph that tell it, by their places, ascending. `weight` is how many do, also of those
+    that a part of the graph has left out."""
+
+    fact: Fact
+    passages: tuple[int, ...]
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A context edge: that a passage is linked to a name, both by their places, and how heavily."""
+
+    passage: int
+    name: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Synonym:
+    """That two names, by their places, a before b, mean the same, and the cosine of their vectors."""
+
+    a: int
+    b: int
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnowledgeGraph:
+    """What was read out of passages, as one value. Places count from 0.
+
+    The ends of every fact are texts of `names`. Names with different texts, facts with different texts, and passages with
+    different ids are different ones; `names` has each text once.
+    """
+
+    names: tuple[Name, ...] = ()
+    passages: tuple[Record, ...] = ()
+    facts: tuple[Told, ...] = ()
+    mentions: tuple[Mention, ...] = ()
+    synonyms: tuple[Synonym, ...] = ()
 
 
 class Row(Protocol):

@@ -11,8 +11,8 @@ from memkit.models.adaptive import AdaptiveScorer
 from memkit.models.checked import Checked
 from memkit.models.metered import Metered
 from memkit.offload import offload
-from memkit.ports import Llm, Shelf, Store, TokenScorer
-from memkit.values import Event, Record, Space, Where
+from memkit.ports import Graph, Llm, Shelf, Store, TokenScorer
+from memkit.values import Event, Record, Space, Weave, Where
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,6 +100,10 @@ class StoredView:
     async def shelf(self) -> Shelf:
         """See `memkit.ports.View.shelf`."""
         return await offload(self.shop.store.derived.shelf, self.component, self.where, self.space)
+
+    async def graph(self, weave: Weave, /) -> Graph:
+        """See `memkit.ports.View.graph`."""
+        return await offload(self.shop.store.derived.graph, self.component, self.where, self.space, weave)
 
     async def records(self, ids: Sequence[int], /) -> list[Record]:
         """See `memkit.ports.View.records`."""

@@ -29,6 +29,7 @@ COMPONENTS = {
     "think_in_memory": "ThinkInMemory",
     "sir_llm": "SirLLM",
     "recurrent_gpt": "RecurrentGPT",
+    "hipporag": "HippoRAG",
 }
 
 Durability = Literal["disk", "process"]

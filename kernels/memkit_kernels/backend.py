@@ -15,17 +15,13 @@ from typing import Literal
 
 import torch
 
-from memkit_kernels.reporting import Ran, report, tell
+from memkit_kernels.reporting import BackendUnavailable, Ran, report, tell
 
 __all__ = ["OLDEST_GPU", "Backend", "BackendUnavailable", "BackendWarning", "Ran", "choose", "interpreted", "report"]
 
 Backend = Literal["auto", "triton", "torch"]
 
 OLDEST_GPU = (8, 0)  # Ampere, the first with bf16 matrix units; Triton supports nothing older
-
-
-class BackendUnavailable(RuntimeError):
-    """The backend that was asked for cannot run here. Its text says why and what to do."""
 
 
 class BackendWarning(RuntimeWarning):

@@ -9,7 +9,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
-Ground = Literal["triton", "torch", "numpy"]
+Ground = Literal["triton", "torch", "scipy", "numpy"]
+
+
+class BackendUnavailable(RuntimeError):
+    """The backend that was asked for cannot run here. Its text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from memkit.agents.chat.values import Answer as Answer
     from memkit.agents.chat.values import Manner as Manner
     from memkit.agents.chat.values import Used as Used
+    from memkit.agents.multihop import MultiHop as MultiHop
+    from memkit.agents.multihop.expansion import Expansion as Expansion
+    from memkit.agents.multihop.ircot import IRCoT as IRCoT
+    from memkit.agents.multihop.states import StateMachine as StateMachine
+    from memkit.agents.multihop.values import Findings as Findings
+    from memkit.agents.multihop.values import Step as Step
     from memkit.agents.writer import Writer as Writer
     from memkit.agents.writer.agentwrite import AgentWrite as AgentWrite
     from memkit.agents.writer.human import SimulatedHuman as SimulatedHuman
@@ -24,11 +30,17 @@ _HOMES = {
     "Answer": "chat.values",
     "Bounds": "writer.recurrent",
     "Chat": "chat",
+    "Expansion": "multihop.expansion",
+    "Findings": "multihop.values",
+    "IRCoT": "multihop.ircot",
     "Manner": "chat.values",
+    "MultiHop": "multihop",
     "Proposal": "writer",
     "Recurrent": "writer.recurrent",
     "SimulatedHuman": "writer.human",
     "State": "writer",
+    "StateMachine": "multihop.states",
+    "Step": "multihop.values",
     "Used": "chat.values",
     "Writer": "writer",
     "write": "writer.human",

@@ -1,4 +1,4 @@
-"""`memkit bench`: what adding, recalling and importing cost, beside the bare libraries underneath, in one run.
+"""`memkit bench`: what adding, recalling, importing and PageRank cost, beside the bare libraries underneath, in one run.
 
 Each function makes its own memory in a temporary folder and returns plain values: "machine", "settings" and "results".
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from memkit.evaluation.adding import bench_add
 from memkit.evaluation.importing import bench_import
+from memkit.evaluation.pagerank import bench_ppr
 from memkit.evaluation.recalling import bench_recall
 
-__all__ = ["bench_add", "bench_import", "bench_recall"]
+__all__ = ["bench_add", "bench_import", "bench_ppr", "bench_recall"]

@@ -38,6 +38,10 @@ class Cached:
     def space(self) -> Space:
         return self._embedder.space
 
+    def __len__(self) -> int:
+        """How many vectors it has, with those that are not saved yet."""
+        return len(self._vectors)
+
     async def embed(self, texts: Sequence[str], /, *, query: bool) -> NDArray[np.float32]:
         """See `memkit.ports.Embedder.embed`."""
         keys = [_digest(f"{query:d} {text}") for text in texts]

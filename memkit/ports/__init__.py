@@ -5,7 +5,8 @@ Everything here that is a plain `def` is local work and may be called from any t
 `async def`.
 """
 
-from memkit.ports.component import Asks, Component, Consolidates, View
+from memkit.ports.component import Asks, Component, Consolidates, Refines, View, Weaves, stage_of
+from memkit.ports.graph import Graph
 from memkit.ports.models import ChatModel, Embedder, Llm, Reading, TokenScorer
 from memkit.ports.shelf import Postings, Shelf
 from memkit.ports.store import Calls, Derived, Journal, Progress, Spaces, Store, Upkeep
@@ -18,15 +19,19 @@ __all__ = [
     "Consolidates",
     "Derived",
     "Embedder",
+    "Graph",
     "Journal",
     "Llm",
     "Postings",
     "Progress",
     "Reading",
+    "Refines",
     "Shelf",
     "Spaces",
     "Store",
     "TokenScorer",
     "Upkeep",
     "View",
+    "Weaves",
+    "stage_of",
 ]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from memkit.ports.graph import Graph
 from memkit.ports.models import Llm, TokenScorer
 from memkit.ports.shelf import Shelf
-from memkit.values import Cue, Draft, Event, Hit, Record, Space
+from memkit.values import Cue, Draft, Event, Hit, Record, Space, Weave
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +46,11 @@ class View(Protocol):
         """This component's rows as columns, up to date with everything committed before the call."""
         ...
 
+    async def graph(self, weave: Weave, /) -> Graph:
+        """What this component's extractions say, woven into one graph, up to date with everything committed before the
+        call."""
+        ...
+
     async def records(self, ids: Sequence[int], /) -> list[Record]:
         """The rows with these ids, in this order, without vectors. Unknown ids are left out."""
         ...
@@ -79,6 +85,39 @@ class Asks(Protocol):
 
     @property
     def asks(self) -> bool: ...
+
+
+def stage_of(component: str) -> str:
+    """The name under which a component's second reading has its cursor and its deferred events."""
+    return f"{component}/llm"
+
+
+@runtime_checkable
+class Refines(Protocol):
+    """A component that reads events a second time, with the chat model, when the memory has one.
+
+    What `absorb` made of them is there at once; `refine` is called by `sync` (and by `recall(wait=True)`), has a cursor and
+    deferred events of its own, under `stage_of(name)`, and drafts extractions of a higher stage, which stand in for the first.
+    """
+
+    @property
+    def refines(self) -> bool:
+        """Whether there is anything to read again."""
+        ...
+
+    async def refine(self, events: Sequence[Event], view: View, /) -> Draft:
+        """As `Component.absorb`."""
+        ...
+
+
+@runtime_checkable
+class Weaves(Protocol):
+    """A component whose extractions make a graph."""
+
+    @property
+    def weave(self) -> Weave:
+        """How."""
+        ...
 
 
 @runtime_checkable

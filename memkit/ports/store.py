@@ -6,8 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from memkit.ports.graph import Graph
 from memkit.ports.shelf import Shelf
-from memkit.values import Deferred, Draft, Event, Forgotten, Receipt, Record, Space, Stats, Where
+from memkit.values import (
+    Deferred,
+    Draft,
+    Event,
+    Extraction,
+    Forgotten,
+    Receipt,
+    Record,
+    Space,
+    Stats,
+    Weave,
+    Where,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,6 +94,19 @@ class Derived(Protocol):
 
     def shelf(self, component: str, where: Where, space: Space | None, /) -> Shelf:
         """The component's rows in the scope (namespace and below) of `where`, as of now."""
+        ...
+
+    def graph(self, component: str, where: Where, space: Space | None, weave: Weave, /) -> Graph:
+        """The component's extractions in the scope of `where`, woven into a graph, as of now."""
+        ...
+
+    def unembedded(self, namespace: str, component: str, texts: Sequence[str], space: Space, /) -> list[str]:
+        """Which of these names, or facts (by `Fact.embedded`), have no vector in the space: also those that are not known
+        yet. Each once, in the order given."""
+        ...
+
+    def extractions(self, component: str, where: Where, /) -> list[Extraction]:
+        """All extractions in the scope of `where`, by their place in the journal and then by stage."""
         ...
 
     def settle(self, where: Where | None, components: Sequence[str], space: Space, /) -> None:

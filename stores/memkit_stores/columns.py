@@ -17,6 +17,14 @@ class Column(Generic[T]):
         self._room: NDArray[Any] = np.empty((0, *shape), kind)
         self.values: NDArray[T] = self._room
 
+    def reserve(self, more: int) -> None:
+        """Make room for so many rows, and a few: they are then appended without copying those that are there."""
+        size = len(self.values)
+        if size + more > len(self._room):
+            room = np.empty((size + more + more // 16, *self._room.shape[1:]), self._room.dtype)
+            room[:size] = self.values
+            self._room = room
+
     def append(self, more: NDArray[Any]) -> None:
         """Copy the rows behind the last one. It takes time in proportion to them, over many calls."""
         size = len(self.values)

@@ -101,10 +101,14 @@ def _m002_calls(connection: Connection) -> None:
     )
 
 
+def _m003_extractions(connection: Connection) -> None:
+    _create(connection, "extractions", "edges", "nodes", "likenings", "synonyms", "likened")
+
+
 def _create(connection: Connection, *names: str) -> None:
     # unchecked: a table of the same name in another schema of the search path is somebody else's
     new = [tables.metadata.tables[name] for name in names]
     tables.metadata.create_all(connection, tables=new, checkfirst=False)
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (_m001_first_tables, _m002_calls)
+STEPS: tuple[Callable[[Connection], None], ...] = (_m001_first_tables, _m002_calls, _m003_extractions)

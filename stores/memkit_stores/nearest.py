@@ -109,7 +109,7 @@ class Snapshot:
         scores = self._all_products(query)
         if admitted is not None:
             scores[~admitted] = -np.inf
-        slots = np.flatnonzero(scores >= _floor(scores, k))
+        slots = np.flatnonzero(scores >= floor_of(scores, k))
         return self._ranked(slots, scores[slots], k)
 
     def _asked_graph(
@@ -122,7 +122,7 @@ class Snapshot:
         late = products(self.tail, query)
         if admitted is not None:
             late[~admitted[self.base :]] = -np.inf
-        slots = np.flatnonzero(late >= _floor(late, min(k, len(late))))
+        slots = np.flatnonzero(late >= floor_of(late, min(k, len(late))))
         scores = np.concatenate((self.graph.products(query, found), late[slots]))
         if np.count_nonzero(scores > -np.inf) < k:
             return None
@@ -154,7 +154,7 @@ def fitted(vectors: NDArray[np.float32], dimension: int) -> NDArray[np.float32]:
     return np.ascontiguousarray(vectors, np.float32)
 
 
-def _floor(scores: NDArray[np.float32], k: int) -> float:
+def floor_of(scores: NDArray[np.float32], k: int) -> float:
     """A score that at least k reach. The k-th best of the best of each block: a tenth of the work of sorting out k."""
     blocks = len(scores) // BLOCK
     if not k:

@@ -16,15 +16,16 @@ from dataclasses import replace
 from io import FileIO
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, exists, insert, select
+from sqlalchemy import Connection, delete, insert, select, union
 
 from memkit.values import Forgotten, Json, Trace
 from memkit_stores import descriptors
 from memkit_stores.database import Database
 from memkit_stores.erasure import SHORTEST, Pieces
 from memkit_stores.journal import CHUNK
+from memkit_stores.orphans import orphans
 from memkit_stores.pgvectors import left_over, near, present
-from memkit_stores.tables import call_sources, calls, deferred, events, lineage, meta, metadata, records, vectors
+from memkit_stores.tables import calls, edges, events, extractions, meta, metadata, nodes
 
 DEBT = "erasure unfinished"  # in `meta` from a forget until the log that may still hold its text is emptied
 PATIENCE = 5.0  # seconds to wait for readers in other processes to let go of the log
@@ -170,6 +171,14 @@ def _remaining(connection: Connection, forms: Callable[[Json], Iterator[str]]) -
     with connection.execute(query) as rows:
         for row in rows:
             yield "\n".join(text for value in row for text in forms(value)).encode()
+    # Names and facts are not always as their events have them; what has to do with an event that is gone is found by itself.
+    x, d, n = extractions.c, edges.c, nodes.c
+    read = edges.join(extractions, x.id == d.extraction).join(events, e.position == x.position)
+    named = union(*(select(end).select_from(read).where(end.is_not(None)) for end in (d.target, d.source, d.label)))
+    for kept in (select(n.text).where(n.id.in_(named)), select(d.shown).select_from(read).where(d.shown.is_not(None))):
+        with connection.execute(kept.execution_options(yield_per=1000)) as rows:
+            for some in rows.scalars().partitions():
+                yield "\n".join(text for value in some for text in forms(value)).encode()
 
 
 def _leave_out(connection: Connection, pieces: Pieces, escaped: Pieces) -> None:
@@ -187,42 +196,17 @@ def _in_tables(connection: Connection, pieces: Pieces) -> tuple[list[Trace], lis
         searched.append(f"table {table.name}")
         for row in connection.execute(select(table).execution_options(yield_per=1000)):
             data = b"\n".join(_searchable(value) for value in row)
-            if table is calls:
+            if table is calls or table is edges:
                 once = _unescaped(data)
                 data = b"\n".join((data, once, _unescaped(once)))
             if any(True for _ in pieces.found(data)):
                 traces.append(Trace(place=f"table {table.name}", detail=f"row {row[0]}"))
     searched.append("lineage")
-    traces += _orphans(connection)
+    traces += orphans(connection)
     if present(connection):  # whether or not it is in use here
         searched.append("table near")
         traces += left_over(connection)
     return traces, searched
-
-
-def _orphans(connection: Connection) -> Iterator[Trace]:
-    """Whatever the length of the text: nothing is left without what it was derived from, or is about."""
-    e, n, r, s = events.c, lineage.c, records.c, call_sources.c
-    for table, left, why in (
-        (records, select(n.record).where(~exists().where(e.position == n.event)), "depends on an event that is gone"),
-        (records, select(r.id).where(~exists().where(n.record == r.id)), "depends on no event"),
-        (lineage, select(n.record).where(~exists().where(r.id == n.record)), "is of a row that is gone"),
-        (
-            vectors,
-            select(vectors.c.record).where(~exists().where(r.id == vectors.c.record)),
-            "is of a row that is gone",
-        ),
-        (
-            deferred,
-            select(deferred.c.event).where(~exists().where(e.position == deferred.c.event)),
-            "waits, but is gone",
-        ),
-        (calls, select(s.call).where(~exists().where(e.position == s.event)), "is about an event that is gone"),
-        (calls, select(calls.c.id).where(~exists().where(s.call == calls.c.id)), "is about no event"),
-        (call_sources, select(s.call).where(~exists().where(calls.c.id == s.call)), "is of a reply that is gone"),
-    ):
-        for id in connection.execute(left).scalars():
-            yield Trace(place=f"table {table.name}", detail=f"row {id} {why}")
 
 
 def _searchable(value: object) -> bytes:

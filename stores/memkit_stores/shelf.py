@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,12 +30,15 @@ class Shelf:
         columns: Columns,
         words: postings.Snapshot,
         near: Near | None,
+        seen: Mapping[str, int],
     ) -> None:
+        """`seen` has the version of each namespace that the rows are of."""
         self._database = database
         self._component = component
         self._columns = columns
         self._words = words
         self._near = near
+        self.seen = seen
         self.size = columns.size
         self.id: NDArray[np.int64] = columns.id[: columns.size]
         self.strand: NDArray[np.int32] = columns.strand[: columns.size]

@@ -157,7 +157,7 @@ class Keeper:
                     changed = self._follow(connection)
                 if changed or self._shelf is None:
                     words, near = self._words.snapshot(), self._near()
-                    self._shelf = Shelf(self._database, self._component, self._columns, words, near)
+                    self._shelf = Shelf(self._database, self._component, self._columns, words, near, self._seen)
                 self._stamp = stamp
             except BaseException:
                 self._start_over()  # some columns may have the new rows and some not

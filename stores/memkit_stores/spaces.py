@@ -1,4 +1,8 @@
-"""The embedding spaces of a database: which exist, which is in use, which rows lack a vector in one."""
+"""The embedding spaces of a database: which exist, which is in use, which rows lack a vector in one.
+
+Names and facts want vectors as well (see `nodes`). Here they are rows like any, known by the negatives of their ids: rows
+are named in the order 1, 2, ..., -1, -2, ...
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, Select, and_, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, Table, and_, delete, exists, func, insert, select, update
 
 from memkit.errors import SpaceError
 from memkit.values import Space, Where
 from memkit_stores.database import Database
-from memkit_stores.tables import namespaces, records, spaces, vectors
+from memkit_stores.nodes import forget_likenings, lacking_nodes
+from memkit_stores.tables import namespaces, nodes, records, spaces, vectors
 from memkit_stores.where_sql import scope
 
 if TYPE_CHECKING:
@@ -59,12 +64,18 @@ class SqlSpaces:
         self, space: Space, limit: int, /, *, after: int = 0, where: Where | None = None
     ) -> list[tuple[int, str]]:
         """See `memkit.ports.Spaces.missing`."""
+        found: list[tuple[int, str]] = []
         with self._database.write() as connection:
-            query = lacking(self._enter(connection, space)).where(records.c.id > after)
-            if where is not None:
-                query = query.where(scope(records.c.namespace, where))
-            rows = connection.execute(query.order_by(records.c.id).limit(limit)).all()
-        return [(row.id, row.text if row.index_text is None else row.index_text) for row in rows]
+            number = self._enter(connection, space)
+            if after >= 0:
+                query = _within(lacking(number), records, where).where(records.c.id > after)
+                rows = connection.execute(query.order_by(records.c.id).limit(limit))
+                found += [(row.id, row.text if row.index_text is None else row.index_text) for row in rows]
+            if len(found) < limit:
+                query = _within(lacking_nodes(number), nodes, where).where(nodes.c.id > -after)
+                rows = connection.execute(query.order_by(nodes.c.id).limit(limit - len(found)))
+                found += [(-row.id, row.text) for row in rows]
+        return found
 
     def count_missing(self, space: Space, /) -> int:
         """See `memkit.ports.Spaces.count_missing`."""
@@ -77,8 +88,7 @@ class SqlSpaces:
             number = self._enter(connection, space)
             hold_rows(self._database, connection, filled)
             # a row may have been forgotten, or filled by another process, since `missing` named it
-            query = lacking(number).where(records.c.id.in_([int(id) for id in filled]))
-            wanted = {row.id for row in connection.execute(query)}
+            wanted = _wanting(connection, number, filled)
             rows = [
                 {"record": id, "space": number, "vector": to_blob(vector)}
                 for id, vector in filled.items()
@@ -87,7 +97,7 @@ class SqlSpaces:
             if rows:
                 connection.execute(insert(vectors), rows)
                 if self._served is not None:
-                    self._served.put(connection, number, {id: filled[id] for id in wanted})
+                    self._served.put(connection, number, {id: filled[id] for id in wanted if id > 0})
                 _rewrite_all(connection)
 
     def discard(self, space: Space, /) -> None:
@@ -97,25 +107,33 @@ class SqlSpaces:
             number = self._enter(connection, space)
             if connection.execute(select(spaces.c.current).where(spaces.c.id == number)).scalar():
                 raise SpaceError(f"{space.model} is in use; switch to another embedder before discarding it")
+            forget_likenings(connection, number)
             connection.execute(delete(vectors).where(vectors.c.space == number))
             connection.execute(delete(spaces).where(spaces.c.id == number))
 
     def _enter(self, connection: Connection, space: Space) -> int:
         """The number of the space, which is entered if it is new."""
-        values = {name: getattr(space, name) for name in _FIELDS}
-        query = select(spaces.c.id).where(*(spaces.c[name] == value for name, value in values.items()))
-        found = connection.execute(query).scalar()
+        found = number_of(connection, space)
         if found is None:
+            values = {name: getattr(space, name) for name in _FIELDS}
             statement = insert(spaces).values(**values, current=False).returning(spaces.c.id)
-            found = connection.execute(statement).scalar_one()
-        return int(found)
+            found = int(connection.execute(statement).scalar_one())
+        return found
+
+
+def number_of(connection: Connection, space: Space) -> int | None:
+    """The number of the space, if the database knows it."""
+    mine = (spaces.c[name] == getattr(space, name) for name in _FIELDS)
+    return connection.execute(select(spaces.c.id).where(*mine)).scalar()
 
 
 def hold_rows(database: Database, connection: Connection, ids: Iterable[int]) -> None:
-    """Hold the namespaces of these records, so that none is forgotten while it gets a vector."""
+    """Hold the namespaces of these rows, so that none is forgotten while it gets a vector."""
     if database.dialect == "postgresql":
-        query = select(records.c.namespace).where(records.c.id.in_([int(id) for id in ids])).distinct()
-        for namespace in sorted(connection.execute(query).scalars()):
+        given, found = [int(id) for id in ids], set[str]()
+        for table, some in ((records, [id for id in given if id > 0]), (nodes, [-id for id in given if id < 0])):
+            found.update(connection.execute(select(table.c.namespace).where(table.c.id.in_(some)).distinct()).scalars())
+        for namespace in sorted(found):
             database.hold(connection, namespace)
 
 
@@ -131,14 +149,30 @@ def space_in_use(connection: Connection, space: Space | None) -> int:
 
 
 def lacking(space: int) -> Select[int, str, str | None]:
-    """Rows that want a vector and have none in the space."""
+    """Records that want a vector and have none in the space."""
     has = exists().where(and_(vectors.c.record == records.c.id, vectors.c.space == space))
     return select(records.c.id, records.c.text, records.c.index_text).where(records.c.embed, ~has)
 
 
-def count_lacking(connection: Connection, space: int) -> int:
-    """How many rows want a vector and have none in the space."""
-    return connection.execute(select(func.count()).select_from(lacking(space).subquery())).scalar_one()
+def count_lacking(connection: Connection, space: int, where: Where | None = None) -> int:
+    """How many rows in scope, or altogether, want a vector and have none in the space."""
+    count = 0
+    for query, table in ((lacking(space), records), (lacking_nodes(space), nodes)):
+        some = _within(query, table, where).subquery()
+        count += connection.execute(select(func.count()).select_from(some)).scalar_one()
+    return count
+
+
+def _within(query: Select[*tuple[Any, ...]], table: Table, where: Where | None) -> Select[*tuple[Any, ...]]:
+    return query if where is None else query.where(scope(table.c.namespace, where))
+
+
+def _wanting(connection: Connection, space: int, ids: Iterable[int]) -> set[int]:
+    """Those of these rows that want a vector and have none in the space."""
+    given = [int(id) for id in ids]
+    some = lacking(space).where(records.c.id.in_([id for id in given if id > 0]))
+    other = lacking_nodes(space).where(nodes.c.id.in_([-id for id in given if id < 0]))
+    return {row.id for row in connection.execute(some)} | {-row.id for row in connection.execute(other)}
 
 
 def to_blob(vector: NDArray[np.float32]) -> bytes:

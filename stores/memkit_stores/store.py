@@ -8,6 +8,7 @@ from memkit_stores import proof
 from memkit_stores.calls import SqlCalls
 from memkit_stores.database import Database, Durability
 from memkit_stores.derived import SqlDerived
+from memkit_stores.graphs import Graphs
 from memkit_stores.hnsw import sweep
 from memkit_stores.journal import SqlJournal
 from memkit_stores.pgvectors import PgVectors
@@ -41,7 +42,8 @@ class SqlStore:
             sweep(folder)
         self._shelves = Shelves(self.database, folder, served)
         self.journal = SqlJournal(self.database)
-        self.derived = SqlDerived(self.database, self._shelves)
+        self._graphs = Graphs(self.database, self._shelves)
+        self.derived = SqlDerived(self.database, self._shelves, self._graphs)
         self.spaces = SqlSpaces(self.database, served)
         self.calls = SqlCalls(self.database)
         self.upkeep = SqlUpkeep(self.database, self._shelves, self.spaces)
@@ -53,5 +55,6 @@ class SqlStore:
             if not self.database.inherited:
                 self._shelves.save()
         finally:
+            self._graphs.clear()
             self._shelves.clear()
             self.database.close()

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, ScalarSelect, Select, Table, and_, delete, func, select, update
 
+from memkit.ports import stage_of
 from memkit.values import Deferred, Draft, Forgotten, Space, Stats, Where
 from memkit_stores import proof
-from memkit_stores.calls import forget_calls
 from memkit_stores.database import Database
-from memkit_stores.derived import record_row, store_draft, touch
+from memkit_stores.drafts import record_row, store_draft, touch
 from memkit_stores.journal import CHUNK
+from memkit_stores.removal import Doomed, doomed_by, remove_component, remove_events, remove_rows
 from memkit_stores.shelves import Shelves
-from memkit_stores.spaces import SqlSpaces, lacking
-from memkit_stores.tables import cursors, deferred, events, lineage, namespaces, records, spaces, vectors
+from memkit_stores.spaces import SqlSpaces, count_lacking
+from memkit_stores.tables import cursors, deferred, events, records, spaces
 from memkit_stores.where_sql import condition, micros, moment, scope
 from memkit_stores.words import forget_words
 
@@ -35,15 +36,15 @@ class SqlUpkeep:
                 self._database.hold(connection, path)
             gone = _marked(connection, where, self._database.dialect)
             texts = proof.texts_of(connection, gone) if verify else ()
-            doomed, rewound = _doomed(connection, gone)
-            paths = _remove(connection, gone, doomed, rewound)
+            doomed = doomed_by(connection, gone)
+            paths = remove_events(connection, gone, doomed)
             if gone:
                 proof.owe(connection)
         if gone:
             forget_words()
             self._shelves.erase_files(paths)
             proof.pay(self._database)
-        result = Forgotten(events=len(gone), records=len(doomed), replayed=len(rewound))
+        result = Forgotten(events=len(gone), records=len(doomed.records), replayed=len(doomed.rewound))
         if not verify:
             return result
         return proof.verified(self._database, self._shelves.folder, texts, result)
@@ -57,7 +58,7 @@ class SqlUpkeep:
             with self._database.write() as connection:
                 for path in paths[start : start + CHUNK]:
                     self._database.hold(connection, path)
-                    removed += _rewound(connection, path, component)
+                    removed += remove_component(connection, path, component)
         if paths:
             forget_words()
             self._shelves.erase_files(paths)
@@ -80,11 +81,14 @@ class SqlUpkeep:
                 return False
             start = _late(connection, entry, draft)
             if start is None:
-                store_draft(connection, draft, prepared, space, self._shelves.served)
+                changed = store_draft(connection, draft, prepared, space, self._shelves.served)
             else:
-                _erase(connection, _made_since(connection, entry.namespace, entry.component, start))
-                _put_back(connection, entry.namespace, entry.component, start)
-            touch(connection, entry.namespace, rewritten=start is not None)
+                changed, doomed = True, Doomed()
+                owners = {row.component for row in draft.records} | {one.component for one in draft.extractions}
+                for component in sorted(owners):
+                    doomed.rewind(connection, (entry.namespace, component), start)
+                remove_rows(connection, doomed)
+            touch(connection, entry.namespace, rewritten=changed)
         if start is not None:
             self._shelves.erase_files([entry.namespace])
         return True
@@ -136,10 +140,7 @@ class SqlUpkeep:
             ).all()
             pending = {name: connection.execute(_pending(name, where)).scalar_one() for name in components}
             current = connection.execute(select(spaces.c.id).where(spaces.c.current)).scalar()
-            unembedded = 0
-            if current is not None:
-                lacks = _in_scope(lacking(current), records, where).subquery()
-                unembedded = connection.execute(select(func.count()).select_from(lacks)).scalar_one()
+            unembedded = 0 if current is None else count_lacking(connection, current, where)
             size = _size(connection)
         return Stats(
             namespaces=held[0],
@@ -185,22 +186,9 @@ def _paths(connection: Connection, where: Where) -> list[str]:
 
 def _begun(connection: Connection, where: Where | None, component: str) -> list[str]:
     """The namespaces in scope that the component has read anything of."""
-    query = select(cursors.c.namespace).where(cursors.c.component == component)
+    query = select(cursors.c.namespace).where(cursors.c.component.in_((component, stage_of(component)))).distinct()
     asked = query if where is None else query.where(scope(cursors.c.namespace, where))
     return sorted(connection.execute(asked).scalars())
-
-
-def _rewound(connection: Connection, path: str, component: str) -> int:
-    """Remove all that the component has in the namespace; how many rows that were."""
-    mine = and_(records.c.namespace == path, records.c.component == component)
-    ids = select(records.c.id).where(mine)
-    connection.execute(delete(vectors).where(vectors.c.record.in_(ids)))
-    connection.execute(delete(lineage).where(lineage.c.record.in_(ids)))
-    removed = connection.execute(delete(records).where(mine)).rowcount
-    for table in (deferred, cursors):
-        connection.execute(delete(table).where(table.c.namespace == path, table.c.component == component))
-    touch(connection, path, rewritten=True)
-    return removed
 
 
 def _marked(connection: Connection, where: Where, dialect: str) -> dict[int, str]:
@@ -209,91 +197,14 @@ def _marked(connection: Connection, where: Where, dialect: str) -> dict[int, str
     return dict(connection.execute(query).all())
 
 
-def _chunks(values: Iterable[int]) -> list[list[int]]:
-    ordered = sorted(values)
-    return [ordered[n : n + CHUNK] for n in range(0, len(ordered), CHUNK)]
-
-
-def _doomed(connection: Connection, gone: dict[int, str]) -> tuple[set[int], dict[tuple[str, str], int]]:
-    """The rows to remove, and where components have to start again: (namespace, component) → a position.
-
-    A row that depends on forgotten events alone just goes. When one had other sources as well, the component has to
-    absorb again what came after the forgotten event: those rows may have been made in its light. What was made before
-    it stays; a row is made when the last of its sources is absorbed.
-    """
-    doomed: set[int] = set()
-    rewound: dict[tuple[str, str], int] = {}
-    for chunk in _chunks(gone):
-        doomed |= set(connection.execute(select(lineage.c.record).where(lineage.c.event.in_(chunk))).scalars())
-    for chunk in _chunks(doomed):
-        query = (
-            select(records.c.namespace, records.c.component, lineage.c.record, lineage.c.event)
-            .join(lineage, lineage.c.record == records.c.id)
-            .where(records.c.id.in_(chunk))
-        )
-        lost: dict[int, int] = {}  # by row: the earliest forgotten source
-        shared: dict[int, tuple[str, str]] = {}  # the rows that have other sources
-        for namespace, component, record, event in connection.execute(query):
-            if event in gone:
-                lost[record] = min(event, lost.get(record, event))
-            else:
-                shared[record] = (namespace, component)
-        for record, owner in shared.items():
-            rewound[owner] = min(lost[record], rewound.get(owner, lost[record]))
-    for (namespace, component), start in rewound.items():
-        doomed |= _made_since(connection, namespace, component, start)
-    return doomed, rewound
-
-
 def _late(connection: Connection, entry: Deferred, draft: Draft) -> int | None:
     """The position of a deferred event if its draft was made in the light of later ones: what names these would not
     outlast them, and what they left would lack this one. None otherwise."""
-    named = sorted({source.event for record in draft.records for source in record.sources})
+    sources = [source for record in draft.records for source in record.sources]
+    named = sorted({source.event for source in (*sources, *(one.source for one in draft.extractions))})
     position: int = connection.execute(select(_position(entry))).scalar_one()
     for start in range(0, len(named), CHUNK):
         some = (events.c.namespace == entry.namespace, events.c.id.in_(named[start : start + CHUNK]))
         if (connection.execute(select(func.max(events.c.position)).where(*some)).scalar() or 0) > position:
             return position
     return None
-
-
-def _made_since(connection: Connection, namespace: str, component: str, start: int) -> set[int]:
-    """The rows that have a source at this position or behind it."""
-    mine = (records.c.namespace == namespace, records.c.component == component, lineage.c.event >= start)
-    query = select(lineage.c.record).join(records, records.c.id == lineage.c.record).where(*mine)
-    return set(connection.execute(query).scalars())
-
-
-def _erase(connection: Connection, doomed: set[int]) -> None:
-    for chunk in _chunks(doomed):
-        connection.execute(delete(vectors).where(vectors.c.record.in_(chunk)))
-        connection.execute(delete(lineage).where(lineage.c.record.in_(chunk)))
-        connection.execute(delete(records).where(records.c.id.in_(chunk)))
-
-
-def _put_back(connection: Connection, namespace: str, component: str, start: int) -> None:
-    """Let the component absorb the event at this position next, and all later ones."""
-    mine = and_(cursors.c.namespace == namespace, cursors.c.component == component)
-    connection.execute(update(cursors).where(mine, cursors.c.position >= start).values(position=start - 1))
-    waiting = and_(deferred.c.namespace == namespace, deferred.c.component == component)
-    connection.execute(delete(deferred).where(waiting, deferred.c.event >= start))
-
-
-def _remove(
-    connection: Connection, gone: dict[int, str], doomed: set[int], rewound: dict[tuple[str, str], int]
-) -> list[str]:
-    """Remove everything in this transaction; return the namespaces that changed."""
-    _erase(connection, doomed)
-    for chunk in _chunks(gone):
-        forget_calls(connection, chunk)
-        connection.execute(delete(deferred).where(deferred.c.event.in_(chunk)))
-        connection.execute(delete(events).where(events.c.position.in_(chunk)))
-    for (namespace, component), start in rewound.items():
-        _put_back(connection, namespace, component, start)
-    paths = sorted(set(gone.values()))
-    for path in paths:
-        touch(connection, path, rewritten=True)
-        if connection.execute(select(events.c.position).where(events.c.namespace == path).limit(1)).first() is None:
-            for table, column in ((cursors, cursors.c.namespace), (namespaces, namespaces.c.path)):
-                connection.execute(delete(table).where(column == path))
-    return paths

@@ -89,3 +89,12 @@ def test_a_result_that_could_not_be_written_is_not_measured(
 def test_the_cost_of_adding_is_measured(memkit: Command, tmp_path: Path) -> None:
     assert memkit("bench", "add", "--json", "add.json").code == 0
     assert set(json.loads((tmp_path / "add.json").read_text(encoding="utf-8"))) == {"machine", "settings", "results"}
+
+
+@pytest.mark.slow
+def test_the_time_of_pagerank_is_measured(memkit: Command, tmp_path: Path) -> None:
+    assert memkit("bench", "ppr", "--nodes", "100", "--nodes", "120", "--json", "ppr.json").code == 0
+    report = json.loads((tmp_path / "ppr.json").read_text(encoding="utf-8"))
+    assert report["settings"]["nodes"] == [100, 120]
+    assert report["results"]["passages 120 damping 0.5"]["ppr_top"]["overlap"] == 1
+    assert memkit("bench", "ppr", "--nodes", "99").code == 2

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from memkit.components.passages.split import sentences, split
+from memkit.splitting import sentences, split
 
 # Texts that look like documents: what matters to the splitter comes up often.
 snippets = st.sampled_from(

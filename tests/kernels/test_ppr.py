@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memkit_kernels.ppr import Graph, ppr, ppr_top
+from memkit_kernels.ppr import Graph, Sweeps, ppr, ppr_top
 from memkit_kernels.ppr.ball import Ball
 from memkit_kernels.ppr.graph import Floats
 from memkit_kernels.ppr.reference import TIE, dense, power, ranked, top
@@ -19,6 +19,7 @@ from memkit_kernels.ppr.sweeps import restart
 from memkit_kernels.reporting import report
 
 KERNELS = Path(__file__).parents[2] / "kernels"
+BACKENDS: tuple[Sweeps, ...] = ("numpy", "scipy")
 DAMPINGS = st.sampled_from([0.0, 0.1, 0.5, 0.85, 0.99])
 Case = tuple[Graph, Floats]
 
@@ -73,11 +74,12 @@ def test_a_walk_that_cannot_go_on_begins_again_at_the_reset() -> None:
     assert scores == pytest.approx(0.5 * reset + 0.5 * stepped, abs=1e-12)
 
 
-@given(cases(), DAMPINGS)
-def test_sweeps_and_power_iteration_come_to_the_dense_solution(case: Case, damping: float) -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+@given(case=cases(), damping=DAMPINGS)
+def test_sweeps_and_power_iteration_come_to_the_dense_solution(case: Case, damping: float, backend: Sweeps) -> None:
     graph, reset = case
     exact = dense(graph, reset, damping=damping)
-    found = ppr(graph, reset, damping=damping)
+    found = ppr(graph, reset, damping=damping, backend=backend)
     assert np.abs(found - exact).sum() < 1e-9
     assert np.abs(power(graph, reset, damping=damping, tolerance=1e-10) - exact).sum() < 1e-9
     assert (found >= 0).all()
@@ -115,11 +117,19 @@ def test_walks_are_reversible() -> None:
     assert flows == pytest.approx(flows.T, abs=1e-10)
 
 
-def test_a_batch_is_its_resets_one_by_one() -> None:
-    graph, resets = random_graph(65, 150, 3), np.random.default_rng(3).random((15, 65))
-    together = ppr(graph, resets)
-    assert together == pytest.approx(np.stack([ppr(graph, reset) for reset in resets]), abs=1e-12)
-    assert ppr(graph, resets[:0]).shape == (0, 65)
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 15])
+def test_a_batch_is_its_resets_one_by_one(count: int, backend: Sweeps) -> None:
+    graph, resets = random_graph(65, 150, 3), np.random.default_rng(3).random((count, 65))
+    together = ppr(graph, resets, backend=backend)
+    assert together.shape == (count, 65)
+    for scores, reset in zip(together, resets, strict=True):
+        assert scores == pytest.approx(dense(graph, reset / reset.sum(), damping=0.5), abs=1e-12)
+
+
+def test_a_batch_that_is_worked_on_in_groups_is_its_resets_one_by_one() -> None:
+    graph, resets = random_graph(40_000, 100_000, 3), np.random.default_rng(3).random((10, 40_000))  # 4, 4, 1, 1
+    assert ppr(graph, resets) == pytest.approx(np.stack([ppr(graph, reset) for reset in resets]), abs=1e-12)
 
 
 def test_a_reset_is_scaled_whatever_its_size() -> None:
@@ -127,13 +137,14 @@ def test_a_reset_is_scaled_whatever_its_size() -> None:
     assert ppr(graph, reset * 9e306) == pytest.approx(ppr(graph, reset), abs=1e-12)
 
 
-def test_blocks_of_entries_end_where_rows_do() -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_blocks_of_entries_end_where_rows_do(backend: Sweeps) -> None:
     """A hub longer than a block, before many short rows. 70,000 squared passes 2^32: pairs of nodes need int64."""
     nodes = 70_000
     graph = Graph.of(np.zeros(nodes - 1, np.int32), np.arange(1, nodes, dtype=np.int32), nodes=nodes)
     reset = np.zeros(nodes)
     reset[1] = 1.0
-    scores = ppr(graph, reset)
+    scores = ppr(graph, reset, backend=backend)
     hub = 1 / 3  # h = (leaves)/2 and leaves = 1/2 + h/2
     assert scores[0] == pytest.approx(hub, abs=1e-12)
     assert scores[1:3] == pytest.approx([0.5 + hub / 2 / (nodes - 1), hub / 2 / (nodes - 1)], abs=1e-12)
@@ -142,14 +153,17 @@ def test_blocks_of_entries_end_where_rows_do() -> None:
 # --- the best ones ------------------------------------------------------------------------------------
 
 
-@settings(max_examples=300)
-@given(cases(), DAMPINGS, st.integers(1, 20), st.booleans())
-def test_the_best_are_those_of_the_dense_solution(case: Case, damping: float, k: int, near: bool) -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+@settings(max_examples=200)
+@given(case=cases(), damping=DAMPINGS, k=st.integers(1, 20), near=st.booleans())
+def test_the_best_are_those_of_the_dense_solution(
+    case: Case, damping: float, k: int, near: bool, backend: Sweeps
+) -> None:
     """Near the seeds only, or by the rule, which takes sweeps for small graphs."""
     graph, reset = case
     exact = dense(graph, reset, damping=damping)
     seeds = np.flatnonzero(reset)
-    found = ppr_top(graph, seeds, reset[seeds], k, damping=damping, limit=10**6 if near else None)
+    found = ppr_top(graph, seeds, reset[seeds], k, damping=damping, limit=10**6 if near else None, backend=backend)
     assert np.abs(found.scores - exact[found.nodes]).max(initial=0.0) <= found.bound + 1e-12
     if found.certain:
         assert set(found.nodes.tolist()) == set(top(exact, k).tolist())
@@ -322,94 +336,66 @@ def test_threads_share_a_graph() -> None:
     assert not any(work.any() for work in graph.spare)
 
 
-def test_neither_the_import_nor_a_search_loads_torch_or_scipy() -> None:
-    code = (
+def run_alone(code: str) -> str:
+    """What it prints in a fresh interpreter that has `ppr`, `ppr_top`, `Graph` and a chain of three."""
+    before = (
         f"import sys; sys.path.insert(0, {str(KERNELS)!r})\n"
         "import numpy as np\n"
         "from memkit_kernels import ppr\n"
-        "from memkit_kernels.ppr import Graph, ppr_top\n"
-        "graph = Graph.of([0, 1], [1, 2], nodes=3)\n"
-        "ppr(graph, np.ones(3)); ppr_top(graph, [0], [1.0])\n"
-        "print({'torch', 'triton', 'scipy'} & set(sys.modules))"
+        "from memkit_kernels.ppr import BackendUnavailable, Graph, ppr_top\n"
+        "from memkit_kernels.reporting import report\n"
+        "chain = Graph.of([0, 1], [1, 2], nodes=3).grown([0], [3], [1.0], nodes=4)\n"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ})
-    assert ran.stdout == "set()\n"
+    command = [sys.executable, "-c", before + code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ}).stdout
 
 
-def test_the_report_says_what_ran() -> None:
-    graph = random_graph(20, 40, 14)
-    with report() as ran:
-        ppr(graph, np.ones(20))
-        ppr_top(graph, [0], [1.0])
-    assert [(call.operation, call.backend, call.reason) for call in ran] == [
-        ("ppr", "numpy", "an array"),
-        ("ppr_top", "numpy", "sweeps"),
+def test_the_import_loads_numpy_alone_and_no_search_loads_torch() -> None:
+    heavy = "print({'torch', 'triton', 'scipy'} & set(sys.modules))"
+    assert run_alone(heavy) == "set()\n"
+    assert run_alone(f"ppr(chain, np.ones(4)); ppr_top(chain, [0], [1.0]); {heavy}") == "{'scipy'}\n"
+    assert run_alone(f"ppr(chain, np.ones(4), backend='numpy'); {heavy}") == "set()\n"
+
+
+def test_without_scipy_numpy_does_it_and_the_report_says_so() -> None:
+    code = (
+        "sys.modules['scipy'] = None\n"
+        "with report() as ran:\n"
+        "    ppr(chain, np.ones(4)); found = ppr_top(chain, [0], [1.0], 2)\n"
+        "for call in ran: print(call.operation, call.backend, call.reason)\n"
+        "print(found.nodes.tolist())\n"
+        "for ask in (lambda: ppr(chain, np.ones(4), backend='scipy'), lambda: ppr_top(chain, [0], [1.0], backend='scipy')):\n"
+        "    try: ask()\n"
+        "    except BackendUnavailable as error: print(error)\n"
+    )
+    missing = 'scipy is not installed; pip install scipy, or pass backend="numpy"'
+    assert run_alone(code).splitlines() == [
+        "ppr numpy scipy is not installed",
+        "ppr_top numpy sweeps, scipy is not installed",
+        "[0, 1]",
+        missing,
+        missing,
     ]
 
 
-# --- the graph ----------------------------------------------------------------------------------------
+def test_the_report_says_what_ran() -> None:
+    small, large = random_graph(20, 40, 14), random_graph(20_000, 100_000, 14)
+    with report() as ran:
+        ppr(small, np.ones(20))
+        ppr(small, np.ones(20), backend="numpy")
+        ppr_top(small, [0], [1.0])
+        ppr_top(small, [0], [1.0], backend="numpy")
+        ppr_top(large, [0], [1.0], 3)
+    assert [(call.operation, call.backend, call.reason) for call in ran] == [
+        ("ppr", "scipy", "an array"),
+        ("ppr", "numpy", "asked for"),
+        ("ppr_top", "scipy", "sweeps"),
+        ("ppr_top", "numpy", "sweeps, asked for"),
+        ("ppr_top", "numpy", "near the seeds"),
+    ]
 
 
-def test_edges_given_several_times_add_up_and_loops_are_dropped() -> None:
-    graph = Graph.of([0, 1, 1, 2], [1, 0, 1, 1], [1.0, 2.0, 5.0, 0.0], nodes=3)
-    assert (graph.indptr.tolist(), graph.indices.tolist(), graph.weights.tolist()) == ([0, 1, 2, 2], [1, 0], [3.0, 3.0])
-    assert graph.degrees.tolist() == [3.0, 3.0, 0.0]
-
-
-def test_parallel_entries_count_as_their_sum() -> None:
-    parallel, summed = raw(3, [(0, 1, 1.0), (0, 1, 2.0), (1, 2, 1.0)]), raw(3, [(0, 1, 3.0), (1, 2, 1.0)])
-    assert ppr(parallel, np.eye(3)) == pytest.approx(ppr(summed, np.eye(3)), abs=1e-12)
-
-
-def test_a_graph_may_be_empty_and_a_reset_may_not() -> None:
-    empty = Graph.of([], [], nodes=0)
-    with pytest.raises(ValueError, match="no mass"):
-        ppr(empty, np.zeros(0))
-    with pytest.raises(ValueError, match="no mass"):
-        ppr_top(empty, [], [])
-    assert ppr(Graph.of([], [], nodes=2), np.array([1.0, 3.0])).tolist() == [0.25, 0.75]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"indptr": np.array([0, 1, 2], np.int32)}, "must be int64"),
-        ({"weights": np.array([1, 1])}, "float32 or float64"),
-        ({"indptr": np.array([0, 1])}, "rise from 0"),
-        ({"indptr": np.array([0, 3, 2])}, "rise from 0"),
-        ({"indices": np.array([1, 2], np.int32)}, "outside 0..1"),
-        ({"indices": np.array([0, 1], np.int32)}, "own neighbour"),
-        ({"weights": np.array([1.0, np.nan])}, "positive and finite"),
-        ({"weights": np.array([0.0, 0.0])}, "positive and finite"),
-        ({"weights": np.array([1.0, 2.0])}, "both of its rows"),
-        (
-            {"indptr": np.array([0, 1, 1]), "indices": np.array([1], np.int32), "weights": np.ones(1)},
-            "both of its rows",
-        ),
-    ],
-    ids=["int32", "integers", "short", "falling", "outside", "loop", "nan", "zero", "uneven", "one-way"],
-)
-def test_what_is_no_undirected_graph_is_refused(change: dict[str, np.ndarray], message: str) -> None:
-    good = {"indptr": np.array([0, 1, 2]), "indices": np.array([1, 0], np.int32), "weights": np.ones(2)}
-    Graph(**good)
-    with pytest.raises(ValueError, match=message):
-        Graph(**{**good, **change})
-
-
-@pytest.mark.parametrize(
-    ("edges", "message"),
-    [
-        (([0], [1], [-1.0]), "not negative"),
-        (([0], [1], [np.inf]), "finite"),
-        (([0], [2], [1.0]), "outside 0..1"),
-        (([0.5], [1], [1.0]), "integers"),
-        (([0, 1], [1], [1.0]), "one length"),
-    ],
-    ids=["negative", "infinite", "outside", "fraction", "length"],
-)
-def test_bad_edges_are_refused(edges: tuple[list[float], ...], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Graph.of(*edges, nodes=2)
+# --- what is refused ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", [-1.0, np.nan, np.inf])
@@ -434,6 +420,10 @@ def test_other_bad_arguments_are_refused() -> None:
         ppr(graph, reset, tolerance=1e-20)
     with pytest.raises(ValueError, match="backend must be one of"):
         ppr(graph, reset, backend="cuda")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="backend must be one of"):
+        ppr_top(graph, [0], [1.0], backend="torch")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="scipy takes an array, not list"):
+        ppr(graph, [1.0, 1.0], backend="scipy")  # type: ignore[arg-type]
     for seeds, mass, options, message in (
         ([2], [1.0], {}, "seeds must be nodes"),
         ([-1], [1.0], {}, "seeds must be nodes"),

@@ -7,6 +7,12 @@
         memory.recall("dog")  # absorbs them
     with closing(sqlite3.connect("version-1.db", isolation_level=None)) as file:
         file.execute("VACUUM")  # closing the last connection removes the -wal
+
+`data/version-2.db` was written in the same way by the memkit that had schema version 2, with the vectors of
+`HashEmbedder(16)`, and with one more step before the last:
+
+    with closing(SqlStore("version-2.db")) as store:
+        store.calls.keep("default", "passages", "k", "reply", ["e1"])
 """
 
 import json
@@ -16,13 +22,16 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import Connection, create_engine, inspect, update
 
 import memkit
 from memkit import Event
+from memkit.testing.contracts.samples import a_draft, an_extraction
+from memkit.testing.embedders import HashEmbedder
 from memkit.testing.threads import at_once
-from memkit.values import Where
+from memkit.values import Fact, Where
 from memkit_stores import SqlStore, migrations, tables
 
 DATA = Path(__file__).parent / "data"
@@ -82,11 +91,19 @@ def old(tmp_path: Path) -> Path:
     return Path(shutil.copy(DATA / "version-1.db", tmp_path / "old.db"))
 
 
-def test_the_stored_file_is_complete_small_and_of_version_one(old: Path) -> None:
-    assert [path.name for path in DATA.glob("version-1*")] == ["version-1.db"]  # nothing is left in a -wal
-    assert old.stat().st_size < 150_000
-    with closing(sqlite3.connect(old)) as file:
-        assert file.execute("SELECT value FROM meta WHERE name = 'schema'").fetchall() == [("1",)]
+@pytest.fixture
+def second(tmp_path: Path) -> Path:
+    """A copy of the file that schema version 2 was written to."""
+    return Path(shutil.copy(DATA / "version-2.db", tmp_path / "second.db"))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_stored_files_are_complete_small_and_of_their_versions(version: int) -> None:
+    name = f"version-{version}"
+    assert [path.name for path in DATA.glob(f"{name}*")] == [f"{name}.db"]  # nothing is left in a -wal
+    assert (DATA / f"{name}.db").stat().st_size < 150_000
+    with closing(sqlite3.connect(f"file:{DATA / name}.db?mode=ro&immutable=1", uri=True)) as file:
+        assert file.execute("SELECT value FROM meta WHERE name = 'schema'").fetchall() == [(f"{version}",)]
 
 
 def test_every_event_of_an_old_file_is_there(old: Path) -> None:
@@ -139,11 +156,13 @@ def of_version(connection: Connection, version: int) -> None:
     connection.execute(update(tables.meta).where(tables.meta.c.name == "schema").values(value=str(version)))
 
 
-def test_the_first_step_makes_the_tables_that_version_one_had(old: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_first_steps_make_the_tables_that_a_version_had(version: int, tmp_path: Path) -> None:
     """Whatever has become of them since."""
+    old = Path(shutil.copy(DATA / f"version-{version}.db", tmp_path / "old.db"))
     engine = create_engine(f"sqlite:///{tmp_path / 'first.db'}")
     with engine.begin() as connection:
-        of_version(connection, 1)
+        of_version(connection, version)
     engine.dispose()
     assert schema_of(tmp_path / "first.db") == schema_of(old)
     with closing(sqlite3.connect(tmp_path / "first.db")) as one, closing(sqlite3.connect(old)) as other:
@@ -151,16 +170,18 @@ def test_the_first_step_makes_the_tables_that_version_one_had(old: Path, tmp_pat
         assert one.execute(pragma).fetchone() == other.execute(pragma).fetchone()
 
 
-def test_an_old_file_gets_the_tables_that_a_new_one_has(old: Path, tmp_path: Path) -> None:
-    for path in (old, tmp_path / "new.db"):
+def test_old_files_get_the_tables_that_a_new_one_has(old: Path, second: Path, tmp_path: Path) -> None:
+    for path in (old, second, tmp_path / "new.db"):
         SqlStore(str(path)).close()
         with closing(sqlite3.connect(path)) as file:
-            assert file.execute("SELECT value FROM meta WHERE name = 'schema'").fetchall() == [("2",)]
-    assert schema_of(old) == schema_of(tmp_path / "new.db")
-    assert {name for _, name, *_ in schema_of(old)} >= {"calls", "call_sources", "call_sources_by_event"}
+            assert file.execute("SELECT value FROM meta WHERE name = 'schema'").fetchall() == [("3",)]
+    assert schema_of(old) == schema_of(second) == schema_of(tmp_path / "new.db")
+    made = {"calls", "call_sources_by_event", "extractions", "edges", "edges_by_label", "nodes", "synonyms", "likened"}
+    assert {name for _, name, *_ in schema_of(old)} >= made
 
 
-def test_an_old_postgres_database_gets_the_tables_that_a_new_one_has(fresh_postgres_url: str) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_old_postgres_database_gets_the_tables_that_a_new_one_has(version: int, fresh_postgres_url: str) -> None:
     def schema(connection: Connection) -> object:
         found = inspect(connection)
         return [
@@ -180,7 +201,7 @@ def test_an_old_postgres_database_gets_the_tables_that_a_new_one_has(fresh_postg
         new = schema(connection)
         connection.exec_driver_sql(f"DROP SCHEMA {migrations.SCHEMA} CASCADE")
         connection.exec_driver_sql(f"CREATE SCHEMA {migrations.SCHEMA}")
-        of_version(connection, 1)
+        of_version(connection, version)
     with engine.begin() as connection:
         assert schema(connection) != new
     SqlStore(fresh_postgres_url).close()
@@ -203,6 +224,34 @@ def test_rows_of_an_old_file_have_no_marks_and_take_replies(old: Path) -> None:
         assert store.calls.keep("default", "passages", "k", "reply", ["e1"])
         assert not store.calls.keep("default", "passages", "l", "reply", ["e4"])
         assert store.calls.find("default", "passages", ["k", "l"]) == {"k": "reply"}
+
+
+def test_a_file_of_version_two_has_its_events_rows_vectors_and_replies(second: Path) -> None:
+    with memkit.open(second, embedder=HashEmbedder(16)) as memory:
+        assert [*memory.history(), *memory["ana/work"].history()] == EVENTS
+        stats = memory.stats()
+        assert (stats.pending, stats.records, stats.unembedded) == ({"passages": 0}, {"passages": 4}, 0)
+        hit = memory.recall("dog called", k=1)[0]
+        assert (hit.text, "meaning" in hit.why) == (EVENTS[0].text, True)
+    with closing(SqlStore(str(second))) as store:
+        assert store.calls.find("default", "passages", ["k"]) == {"k": "reply"}
+
+
+def test_a_file_of_version_two_takes_extractions_and_forgets_them(second: Path) -> None:
+    one, two = (an_extraction(event, "toby", facts=(Fact("toby", "is", "two"),)) for event in EVENTS[:2])
+    vector = np.ones(16, np.float32)
+    with closing(SqlStore(str(second))) as store:
+        space = store.spaces.every()[0][0]
+        draft = a_draft(one, two, vectors={"toby": vector})
+        assert store.derived.commit("default", "c", draft, space, since=0, upto=2)
+        assert store.derived.extractions("c", Where(namespace="default")) == [one, two]
+        wanted = ["toby", "two", one.facts[0].embedded]
+        assert [text for _, text in store.spaces.missing(space, 9)] == wanted[1:]
+        assert store.derived.unembedded("default", "c", wanted, space) == wanted[1:]
+        assert store.upkeep.forget(Where(namespace="default", ids=frozenset({"e1"})), verify=True).proven
+        assert store.derived.extractions("c", Where(namespace="default")) == [two]
+        assert store.upkeep.rewind(None, "c") == 0
+        assert store.derived.extractions("c", Where(namespace="default")) == []
 
 
 @pytest.mark.parametrize(

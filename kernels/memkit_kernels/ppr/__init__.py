@@ -1,7 +1,8 @@
 """Personalised PageRank over an undirected weighted graph: for every node, or for the best ones only.
 
 Does not know what a node stands for. The definition is reference.py, the derivation README.md. Works with numpy alone;
-torch is loaded when tensors are given or a backend asks for it, triton when a GPU does.
+scipy is loaded by the first call where it is installed, torch when tensors are given or a backend asks for it, triton
+when a GPU does.
 """
 
 from __future__ import annotations
@@ -12,18 +13,22 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from memkit_kernels.ppr.graph import Floats, Graph
-from memkit_kernels.ppr.search import Question, Top, search
+from memkit_kernels.ppr.graph import Floats, Graph, Ints
+from memkit_kernels.ppr.product import Blocks, Product
+from memkit_kernels.ppr.question import Question, Top
+from memkit_kernels.ppr.search import search
 from memkit_kernels.ppr.sweeps import finest, ppr_sweeps
-from memkit_kernels.reporting import tell
+from memkit_kernels.reporting import BackendUnavailable, tell
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["MAX_DAMPING", "Graph", "Runs", "Top", "ppr", "ppr_top"]
+__all__ = ["MAX_DAMPING", "BackendUnavailable", "Graph", "Runs", "Sweeps", "Top", "ppr", "ppr_top"]
 
-Runs = Literal["auto", "numpy", "torch", "triton"]
+Runs = Literal["auto", "numpy", "scipy", "torch", "triton"]
+Sweeps = Literal["auto", "numpy", "scipy"]
 
+MANY = 16  # as many times as many nodes as seeds
 MAX_DAMPING = 0.99  # beyond, rounding in float64 comes near the 1e-9 within which scores count as equal
 
 
@@ -42,8 +47,9 @@ def ppr(
     to sum 1. `damping` is the probability of going on, 0 to 0.99; at each step else, and from a node without
     neighbours, a walk begins again at the reset. igraph and networkx call it damping and alpha.
 
-    An array runs on numpy in float64, or on a CPU's torch if `backend` says so, and the result is an array. A tensor
-    (float32, or float64) runs where it is, in its dtype: "auto" is triton on a GPU and torch on a CPU (see
+    An array runs in float64, and the result is an array: by scipy's sparse product where scipy is installed, else by
+    numpy's, which takes three times as long ("auto"), or by what `backend` says, a CPU's torch too. A tensor (float32,
+    or float64) runs where it is, in its dtype: "auto" is triton on a GPU and torch on a CPU (see
     `memkit_kernels.backend`, also for `strict`). No gradient flows.
 
     `tolerance` is the L1 distance from the true π that is allowed for each reset. None: 1e-12, or for float32 1e-5, or
@@ -54,13 +60,14 @@ def ppr(
     if backend not in get_args(Runs):
         raise ValueError(f"backend must be one of {get_args(Runs)}, not {backend!r}")
     _check_damping(damping)
-    if isinstance(reset, np.ndarray) and backend in ("auto", "numpy"):
+    if isinstance(reset, np.ndarray) and backend in ("auto", "numpy", "scipy"):
         resets = _scaled(graph, reset)
-        tell("ppr", "numpy", "asked for" if backend == "numpy" else "an array")
+        product, why = _product(graph, backend)
+        tell("ppr", product.runs, why or "an array")
         allowed = _tolerance(tolerance, max(1e-12, finest(damping)), finest(damping))
-        return ppr_sweeps(graph, resets, damping=damping, tolerance=allowed).reshape(reset.shape)
-    if backend == "numpy":
-        raise ValueError(f"numpy takes an array, not {type(reset).__name__}")
+        return ppr_sweeps(graph, product, resets, damping=damping, tolerance=allowed).reshape(reset.shape)
+    if backend == "numpy" or backend == "scipy":
+        raise ValueError(f"{backend} takes an array, not {type(reset).__name__}")
     from memkit_kernels.ppr.batched import Run, ppr_torch  # torch is optional, and slow to import
 
     run = Run(damping=damping, tolerance=tolerance, backend=backend, strict=strict, kernel=_kernel_mean)
@@ -76,6 +83,7 @@ def ppr_top(
     damping: float = 0.5,
     among: np.ndarray | None = None,
     limit: int | None = None,
+    backend: Sweeps = "auto",
 ) -> Top:
     """Return the k nodes with the highest scores for one reset, best first, with a bound that is proven.
 
@@ -89,10 +97,13 @@ def ppr_top(
       known, with `certain` false. Without, it is always true.
 
     Works near the seeds, without touching the rest of the graph, while bounds can decide; else by sweeps over all of it
-    (the rule is in search.py, what it did in the result). On numpy, in float64. Threads may share a graph.
+    (the rule is in search.py, what it did in the result). In float64; the sweeps by scipy's sparse product where it is
+    installed, else by numpy's ("auto"), or by what `backend` says. Threads may share a graph.
     Source: Andersen, Chung, Lang, FOCS 2006 (push); Wu, Jin, Zhang, SIGMOD 2014 (bounds from a growing neighbourhood).
-    ValueError for bad seeds, masses, k, damping, mask or limit.
+    ValueError for bad seeds, masses, k, damping, mask, limit or backend; BackendUnavailable for "scipy" without it.
     """
+    if backend not in get_args(Sweeps):
+        raise ValueError(f"backend must be one of {get_args(Sweeps)}, not {backend!r}")
     _check_damping(damping)
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k}")
@@ -107,20 +118,45 @@ def ppr_top(
         raise ValueError("the reset has no mass: no seeds")
     if not np.issubdtype(nodes.dtype, np.integer) or nodes.min() < 0 or nodes.max() >= graph.nodes:
         raise ValueError(f"seeds must be nodes, integers from 0 to {graph.nodes - 1}")
-    parts = _normalised(masses[None])[0]
-    different, which = np.unique(nodes, return_inverse=True)
-    parts = np.asarray(np.bincount(which, parts), np.float64)
-    question = Question(
-        seeds=different[parts > 0].astype(np.int64),
-        parts=parts[parts > 0],
-        k=k,
-        damping=damping,
-        among=among,
-        limit=limit,
-    )
-    found = search(graph, question)
-    tell("ppr_top", "numpy", found.how)
+    different, parts = _gathered(graph, nodes, _normalised(masses[None])[0])
+    question = Question(seeds=different, parts=parts, k=k, damping=damping, among=among, limit=limit)
+    product, why = _product(graph, backend)
+    found = search(graph, product, question)
+    if found.how == "sweeps":
+        tell("ppr_top", product.runs, f"sweeps, {why}" if why else "sweeps")
+    else:
+        tell("ppr_top", "numpy", found.how)
     return found
+
+
+def _gathered(graph: Graph, nodes: np.ndarray, masses: Floats) -> tuple[Ints, Floats]:
+    """The different nodes that have mass, rising, and what each has."""
+    if len(nodes) * MANY > graph.nodes:  # sorting them takes longer than looking through all nodes
+        reset = np.bincount(nodes, masses, minlength=graph.nodes)
+        seeds = np.flatnonzero(reset > 0)
+        return seeds, np.asarray(reset[seeds], np.float64)
+    different, which = np.unique(nodes, return_inverse=True)
+    parts = np.asarray(np.bincount(which, masses), np.float64)
+    return different[parts > 0].astype(np.int64), parts[parts > 0]
+
+
+def _product(graph: Graph, backend: Sweeps) -> tuple[Product, str]:
+    """What sweeps of arrays run on, and why if there is more to say than that they are arrays."""
+    if backend == "numpy":
+        return Blocks.of(graph), "asked for"
+    missing = ("scipy is not installed",)
+    if missing not in graph.kept:  # looking for what is not there takes a while
+        try:
+            from memkit_kernels.ppr.compiled import Compiled  # scipy is optional, and slow to import
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "scipy":
+                raise
+            graph.kept[missing] = True
+        else:
+            return Compiled.of(graph), "asked for" if backend == "scipy" else ""
+    if backend == "scipy":
+        raise BackendUnavailable('scipy is not installed; pip install scipy, or pass backend="numpy"')
+    return Blocks.of(graph), missing[0]
 
 
 def _kernel_mean(graph: Graph, like: Tensor) -> Callable[[Tensor], Tensor]:

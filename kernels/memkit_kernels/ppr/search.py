@@ -7,66 +7,30 @@ sweeps finish the job, from where the ball got, if that is expected to read more
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 
 from memkit_kernels.ppr.ball import Ball
-from memkit_kernels.ppr.graph import Floats, Graph, Ints
-from memkit_kernels.ppr.ranking import Picked, Scored, pick
-from memkit_kernels.ppr.reference import ranked, top
-from memkit_kernels.ppr.sweeps import chebyshev, finest, restart, steps_at_most
+from memkit_kernels.ppr.everywhere import everywhere
+from memkit_kernels.ppr.graph import Graph
+from memkit_kernels.ppr.product import Product
+from memkit_kernels.ppr.question import Question, Top
+from memkit_kernels.ppr.ranking import Scored, pick
 
 DENSE = 16
 FEW = 8192
 LOCAL = 3
 FIRST = 1.5e-3  # the first threshold, of the seeds' mean x: settles two of three queries at once (benchmarks/ppr.py)
 PATIENCE = 16  # solutions without reading more: the seeds' whole component is read, and rounding keeps the bounds apart
-CHECK_EVERY = 3  # sweeps between two looks at the bounds, which cost about as much as one
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Top:
-    """The best nodes of a π, best first.
-
-    `nodes` int64 and `scores` float64, at most k: fewer where fewer nodes score more than 1e-9. Every score is within
-    `bound` of the true one. `certain`: the nodes are the k best, proven; they are in the true order too as far as their
-    scores differ by more than twice the bound. `how` is what found them, and `entries` how many entries of the graph it
-    read, sweeps counted each time.
-    """
-
-    nodes: Ints
-    scores: Floats
-    bound: float
-    certain: bool
-    how: Literal["near the seeds", "sweeps"]
-    entries: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """One reset, as searches use it: different nodes in rising order, parts of sum 1."""
-
-    seeds: Ints
-    parts: Floats
-    k: int
-    damping: float
-    among: np.ndarray | None
-    limit: int | None
-
-    def scale(self, graph: Graph) -> float:
-        """a of sweeps.restart."""
-        return float(restart(float(self.parts[graph.degrees[self.seeds] == 0].sum()), self.damping))
-
-
-def search(graph: Graph, question: Question) -> Top:
+def search(graph: Graph, product: Product, question: Question) -> Top:
     """See `memkit_kernels.ppr.ppr_top`; takes its arguments as checked there."""
     rows = int((graph.indptr[question.seeds + 1] - graph.indptr[question.seeds]).sum())
     dense = rows * DENSE > graph.entries or graph.entries < FEW
     if dense and question.limit is None:
-        return _everywhere(graph, question, None, 0)
+        return everywhere(graph, product, question, None, 0)
     linked = graph.degrees[question.seeds] > 0
     seeds = question.seeds[linked]
     source = question.scale(graph) * question.parts[linked] / graph.degrees[seeds]
@@ -83,7 +47,7 @@ def search(graph: Graph, question: Question) -> Top:
         x /= np.where(graph.degrees > 0, graph.degrees, 1.0)
     ball.close()
     graph.spare.append(place)  # not after an error: it may not be zero then
-    return found if isinstance(found, Top) else _everywhere(graph, question, x, ball.read)
+    return found if isinstance(found, Top) else everywhere(graph, product, question, x, ball.read)
 
 
 def _near(ball: Ball, question: Question) -> Top | Scored:
@@ -98,7 +62,7 @@ def _near(ball: Ball, question: Question) -> Top | Scored:
         before, scored = ball.read, _with_alone(ball, question)
         picked = pick(graph, question, scored)
         if picked.certain:
-            return _answer(scored, picked, "near the seeds", ball.read)
+            return Top.of(scored, picked, "near the seeds", ball.read)
         needed = ball.read / picked.shrink
         if limit is None:
             if needed * LOCAL > graph.entries or idle > PATIENCE:
@@ -108,7 +72,7 @@ def _near(ball: Ball, question: Question) -> Top | Scored:
             if ball.read > before:
                 scored = _with_alone(ball, question)
                 picked = pick(graph, question, scored)
-            return _answer(scored, picked, "near the seeds", ball.read)
+            return Top.of(scored, picked, "near the seeds", ball.read)
         threshold *= picked.shrink
 
 
@@ -136,50 +100,3 @@ def _with_alone(ball: Ball, question: Question) -> Scored:
         estimate=np.concatenate((scored.estimate, exact)),
         high=np.concatenate((scored.high, exact)),
     )
-
-
-def _everywhere(graph: Graph, question: Question, x: Floats | None, read: int) -> Top:
-    """By Chebyshev sweeps, which stop as soon as the bounds decide. A sweep's difference R bounds the error of x."""
-    d, degrees = question.damping, graph.degrees
-    alone = degrees[question.seeds] == 0
-    scale = question.scale(graph)
-    source, fixed = np.zeros(graph.nodes), np.zeros(graph.nodes)
-    source[question.seeds[~alone]] = scale * question.parts[~alone] / degrees[question.seeds[~alone]]
-    fixed[question.seeds[alone]] = scale * question.parts[alone]
-    everyone = np.arange(graph.nodes)
-    solving = chebyshev(graph, source, source if x is None else x, d)
-    for step, (before, after) in enumerate(islice(solving, steps_at_most(d)), 1):
-        read += graph.entries
-        if step % CHECK_EVERY:
-            continue
-        rest = after - before
-        mass = d / (1 - d) * float((degrees * np.abs(rest)).sum())
-        below, above = (d / (1 - d) * max(0.0, float((sign * rest).max(initial=0.0))) for sign in (-1, 1))
-        estimate = after * degrees + fixed
-        scored = Scored(
-            nodes=everyone,
-            low=np.maximum(estimate - np.minimum(below * degrees, mass), 0.0),
-            estimate=estimate,
-            high=estimate + np.minimum(above * degrees, mass),
-            others=0.0,
-        )
-        if mass <= finest(d):
-            return _exact(scored, question, mass, read)
-        picked = pick(graph, question, scored)
-        if picked.certain:
-            return _answer(scored, picked, "sweeps", read)
-    raise ArithmeticError("the iteration did not settle; this is a defect")
-
-
-def _exact(scored: Scored, question: Question, bound: float, read: int) -> Top:
-    scores = scored.estimate if question.among is None else np.where(question.among, scored.estimate, 0.0)
-    nodes = top(scores, question.k)
-    return Top(nodes=nodes, scores=scores[nodes], bound=bound, certain=True, how="sweeps", entries=read)
-
-
-def _answer(scored: Scored, picked: Picked, how: Literal["near the seeds", "sweeps"], read: int) -> Top:
-    at = picked.places
-    at = at[ranked(scored.nodes[at], scored.estimate[at])]
-    low, estimate, high = scored.low[at], scored.estimate[at], scored.high[at]
-    bound = float(np.maximum(high - estimate, estimate - low).max(initial=0.0))
-    return Top(nodes=scored.nodes[at], scores=estimate, bound=bound, certain=picked.certain, how=how, entries=read)

@@ -1,4 +1,4 @@
-"""ppr in numpy by sweeps over all entries, for any number of resets at once.
+"""ppr by sweeps over all entries, for any number of resets.
 
 Axes: N nodes, E entries, M resets. With x = π / degree the definition reads x = b + d P x, where b = a s / degree and a
 is 1 - d, or more where nodes without neighbours return their share to the reset. P is similar to a symmetric matrix
@@ -8,35 +8,83 @@ d / (1 + sqrt(1 - d²)), 0.27 at d = 0.5 where a power iteration has 0.5, and co
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from itertools import islice, pairwise
+from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from memkit_kernels.ppr.graph import Floats, Graph, Ints
+from memkit_kernels.ppr.product import Product
 
-BLOCK = 1 << 15  # numbers gathered at once: 256 KB, which stays in a core's own cache
+GROUP = 1 << 17  # numbers: a group of resets and what a sweep makes of it stay in a core's own cache, about
+NARROW = 4  # two or three resets at once cost more than one by one: a product gains nothing by so short rows
 
 
-def ppr_sweeps(graph: Graph, resets: Floats, *, damping: float, tolerance: float) -> Floats:
+def ppr_sweeps(graph: Graph, product: Product, resets: Floats, *, damping: float, tolerance: float) -> Floats:
     """π `[M, N]` for resets `[M, N]` that each sum to 1, to an L1 distance of at most `tolerance` each."""
-    if not len(resets):
-        return resets.copy()
-    degrees = graph.degrees[:, None] if len(resets) > 1 else graph.degrees
-    columns = np.ascontiguousarray(resets.T) if len(resets) > 1 else resets[0]
-    alone = graph.degrees == 0
-    scale = restart(columns[alone].sum(axis=0), damping)
-    source = scale * np.divide(columns, degrees, out=np.zeros_like(columns), where=degrees > 0)
-    solving = chebyshev(graph, source, source, damping)
-    for before, x in islice(solving, steps_at_most(damping)):
-        step = (degrees * np.abs(x - before)).sum(axis=0)
-        if (damping * step <= (1 - damping) * tolerance).all():
+    scores = np.empty_like(resets)
+    start, width = 0, max(NARROW, GROUP // max(graph.nodes, 1))
+    while start < len(resets):
+        end = start + width if len(resets) - start >= NARROW else start + 1
+        columns = resets[start] if end == start + 1 else np.ascontiguousarray(resets[start:end].T)
+        scores[start:end] = _solved(graph, product, columns, damping, tolerance).T
+        start = end
+    return scores
+
+
+def _solved(graph: Graph, product: Product, columns: Floats, damping: float, tolerance: float) -> Floats:
+    """π of the shape of the columns, `[N]` or `[N, M]`."""
+    degrees = Degrees.of(graph)
+    source = degrees.source(columns, damping)
+    error, look = np.empty_like(source), sweeps_for(tolerance, damping)
+    solving = chebyshev(product, degrees, source, source, damping)
+    for step, (before, x) in enumerate(islice(solving, steps_at_most(damping)), 1):
+        if step < look:
+            continue
+        np.abs(np.subtract(x, before, out=error), out=error)
+        error *= graph.degrees if x.ndim == 1 else graph.degrees[:, None]  # a BLAS product would start threads for this
+        far = damping / (1 - damping) * float(error.sum(axis=0).max(initial=0.0))
+        if far <= tolerance:
             break
+        look = step + sweeps_for(tolerance / far, damping)
     else:
         raise ArithmeticError(f"the iteration did not come within {tolerance} of its end; ask for less precision")
-    scores = degrees * x
-    scores[alone] = scale * columns[alone]
-    return np.ascontiguousarray(scores.T) if len(resets) > 1 else scores[None]
+    np.maximum(x, 0, out=x)  # a step beyond may leave -1e-30 where nothing comes
+    x *= degrees.unit if x.ndim == 1 else degrees.unit[:, None]
+    return x
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Degrees:
+    """What sweeps need of a graph's degrees, made once.
+
+    A node without neighbours counts as one of degree 1 with a row of zeros in P: then x there is b, which is π.
+    """
+
+    alone: Ints
+    """The nodes without neighbours."""
+    unit: Floats
+    """`[N]`: the degrees, 1 for those."""
+    inverse: Floats
+
+    @classmethod
+    def of(cls, graph: Graph) -> Degrees:
+        """The graph's own, made when first asked for."""
+        kept = graph.kept.get((cls,))
+        if kept is None:
+            unit = np.where(graph.degrees > 0, graph.degrees, 1.0)
+            kept = cls(alone=np.flatnonzero(graph.degrees == 0), unit=unit, inverse=1 / unit)
+            kept = graph.kept.setdefault((cls,), kept)
+        assert isinstance(kept, cls)
+        return kept
+
+    def source(self, columns: Floats, damping: float) -> Floats:
+        """b."""
+        source = columns * (self.inverse if columns.ndim == 1 else self.inverse[:, None])
+        source *= restart(columns[self.alone].sum(axis=0), damping)
+        return source
 
 
 def finest(damping: float) -> float:
@@ -44,10 +92,19 @@ def finest(damping: float) -> float:
     return float(1e-14 / (1 - damping) ** 2)
 
 
+def shrinking(damping: float) -> float:
+    """By how much a sweep shrinks the error, in the end."""
+    return damping / (1 + math.sqrt(1 - damping**2))
+
+
 def steps_at_most(damping: float) -> int:
     """Steps that shrink an error by 1e-40: more than any start and any tolerance need."""
-    shrink = damping / (1 + np.sqrt(1 - damping**2))
-    return 3 + int(np.ceil(40 * np.log(10) / -np.log(shrink))) if shrink else 3
+    return 3 + sweeps_for(1e-40, damping)
+
+
+def sweeps_for(smaller: float, damping: float) -> int:
+    """How many sweeps make an error that much smaller; 1 at least."""
+    return max(1, math.ceil(math.log(smaller) / math.log(shrinking(damping)))) if damping else 1
 
 
 def restart(alone: Floats | float, damping: float) -> Floats:
@@ -59,54 +116,24 @@ def restart(alone: Floats | float, damping: float) -> Floats:
     return scale
 
 
-def chebyshev(graph: Graph, source: Floats, x: Floats, damping: float) -> Iterator[tuple[Floats, Floats]]:
-    """Pairs (x, source + d P x), without end: the second is the better one, and their difference bounds its error."""
-    entries, weight, before = Entries.of(graph), 1.0, x
+def chebyshev(
+    product: Product, degrees: Degrees, source: Floats, x: Floats, damping: float
+) -> Iterator[tuple[Floats, Floats]]:
+    """Pairs (x, source + d P x), without end: the second is the better one, and their difference bounds its error.
+
+    The second array of a pair is written over when the next pair is asked for.
+    """
+    share = damping * (degrees.inverse if x.ndim == 1 else degrees.inverse[:, None])
+    weight, before = 1.0, x
     while True:
-        after = source + damping * entries.mean(x)
+        after = product.sums(x)
+        after *= share
+        after += source
         yield x, after
-        weight = 1 / (1 - damping**2 / 2) if before is x else 1 / (1 - damping**2 * weight / 4)
-        # the first step is a plain one
-        x, before = (after if before is x else before + weight * (after - before)), x
-
-
-class Entries:
-    """A graph's entries in blocks of whole rows, as sweeps read them."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.filled = np.flatnonzero(np.diff(graph.indptr))
-        """The rows with entries: np.add.reduceat cannot add up an empty one."""
-        self.starts: Ints = graph.indptr[self.filled]
-        self.degrees: Floats = graph.degrees[self.filled]
-
-    @classmethod
-    def of(cls, graph: Graph) -> Entries:
-        """The graph's own, made when first asked for."""
-        kept = graph.kept.get((cls,)) or graph.kept.setdefault((cls,), cls(graph))
-        assert isinstance(kept, cls)
-        return kept
-
-    def mean(self, x: Floats) -> Floats:
-        """P x for x `[N]` or `[N, M]`: the weighted mean over each node's neighbours; 0 without any."""
-        means = np.zeros_like(x)
-        width = 1 if x.ndim == 1 else x.shape[1]
-        indices, weights = self.graph.indices, self.graph.weights
-        for first, last in self._blocks(max(1, BLOCK // max(width, 1))):
-            begin = self.starts[first]
-            end = self.starts[last] if last < len(self.starts) else len(indices)
-            values = x.take(indices[begin:end].astype(np.intp), axis=0, mode="clip")
-            values *= weights[begin:end] if x.ndim == 1 else weights[begin:end, None]
-            sums = np.add.reduceat(values, self.starts[first:last] - begin, axis=0)
-            shares = self.degrees[first:last] if x.ndim == 1 else self.degrees[first:last, None]
-            means[self.filled[first:last]] = sums / shares
-        return means
-
-    def _blocks(self, entries: int) -> list[tuple[int, int]]:
-        """Ranges of filled rows of about so many entries; a longer row is a range by itself."""
-        if not len(self.starts):
-            return []
-        marks = np.arange(0, len(self.graph.indices), entries)
-        bounds = np.unique(np.searchsorted(self.starts, marks, side="left")).tolist()
-        edges = [*(bound for bound in bounds if bound < len(self.starts)), len(self.starts)]
-        return list(pairwise(edges))
+        if before is x:  # the first step is a plain one
+            weight, x, before = 1 / (1 - damping**2 / 2), after, x
+            continue
+        after -= before
+        after *= weight
+        after += before
+        weight, x, before = 1 / (1 - damping**2 * weight / 4), after, x

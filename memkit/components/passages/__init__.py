@@ -15,9 +15,10 @@ import numpy as np
 
 from memkit import hygiene
 from memkit.components.passages import score
-from memkit.components.passages.ranking import Chosen, Names, Ranking, fold
-from memkit.components.passages.split import split
+from memkit.components.passages.ranking import Names, Ranking
+from memkit.hits import beside, chosen
 from memkit.offload import offload
+from memkit.splitting import split
 from memkit.values import Cue, Draft, Event, Hit, Record, Where
 
 if TYPE_CHECKING:
@@ -136,59 +137,16 @@ class Passages:
         else:
             least = self._floor if self._floor is not None else FLOOR_WORDS if ranking.meaning is None else FLOOR
             count = len(ranking.rows) if len(ranking.rows) and ranking.scores[0] >= least else 0
-        chosen: dict[tuple[str | None, ...], Chosen] = {}
-        start = 0
-        while start < count and len(chosen) < cue.k:
-            stop = min(count, start + cue.k - len(chosen))
-            ids = shelf.id[ranking.rows[start:stop]].tolist()
-            by_id = {record.id: record for record in await view.records(ids)}
-            for place, id in enumerate(ids, start):
-                if id in by_id:  # else it was forgotten a moment ago
-                    fold(chosen, place, by_id[id], cue.k)
-            start = stop
-        hits = list(chosen.values())
+        rows = ranking.rows[:count]
+        hits = await chosen(view, shelf, rows, cue.k)
         places = [one.place for one in hits]
-        beside = await self._beside(cue, view, shelf, ranking, places)
+        sides = await beside(view, shelf, rows[places], cue.neighbours, ranking.mask)
         whys = ranking.why(places, [one.repeats for one in hits])
         scores = np.minimum(ranking.scores[places], 1).tolist() if places else []
         return [
-            Hit(
-                record=one.record,
-                score=scored,
-                why=why,
-                before=beside[one.place][0],
-                after=beside[one.place][1],
-            )
-            for one, why, scored in zip(hits, whys, scores, strict=True)
+            Hit(record=one.record, score=scored, why=why, before=before, after=after)
+            for one, why, scored, (before, after) in zip(hits, whys, scores, sides, strict=True)
         ]
-
-    async def _beside(
-        self, cue: Cue, view: View, shelf: Shelf, ranking: Ranking, places: Sequence[int]
-    ) -> dict[int, tuple[tuple[Record, ...], tuple[Record, ...]]]:
-        """The rows before and after each hit that the filter admits, in the order they were said."""
-        if not cue.neighbours or not places:
-            return dict.fromkeys(places, ((), ()))
-        wanted: dict[int, tuple[list[int], list[int]]] = {}
-        for place in places:
-            sides: tuple[list[int], list[int]] = ([], [])
-            for side, rows in enumerate(sides):
-                row = int(ranking.rows[place])
-                for _ in range(cue.neighbours):
-                    row = int(shelf.beside(np.array([row]))[side][0])
-                    if row < 0:
-                        break
-                    if ranking.mask is None or ranking.mask[row]:
-                        rows.append(int(shelf.id[row]))
-            wanted[place] = (sides[0][::-1], sides[1])
-        ids = sorted({id for sides in wanted.values() for side in sides for id in side})
-        records = {record.id: record for record in await view.records(ids)}
-        return {
-            place: (
-                tuple(records[id] for id in before if id in records),
-                tuple(records[id] for id in after if id in records),
-            )
-            for place, (before, after) in wanted.items()
-        }
 
 
 def _row(event: Event, start: int, end: int) -> Record:

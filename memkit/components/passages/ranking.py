@@ -1,9 +1,8 @@
-"""What lies between the scores and the hits: who is named, what was ranked and why, and which rows repeat others."""
+"""What lies between the scores and the hits: who is named, what was ranked and why."""
 
 from __future__ import annotations
 
 import re
-import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,14 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memkit.values import Record
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from memkit.ports import Postings
 
-_MARKS = dict.fromkeys(map(ord, string.punctuation + "“”‘’…–—«»„。、，！？"), " ")
 # names that are words as well: they count as names only as they are written, and not where a sentence begins
 _WORDS_TOO = frozenset(
     "art bill chase dawn dean drew faith frank grace grant hope i it joy mark me miles pat rich rob rose sue us will you".split()
@@ -123,25 +119,3 @@ class Ranking:
 def _ranks(values: NDArray[np.float32], at: NDArray[np.int64]) -> list[int]:
     above = np.count_nonzero(values > values[at, None], axis=1)
     return [1 + int(count) for count in above]
-
-
-@dataclass(slots=True)
-class Chosen:
-    """A row that becomes a hit, and how many lower ones repeated it."""
-
-    place: int
-    record: Record
-    repeats: int = 0
-
-
-def fold(chosen: dict[tuple[str | None, ...], Chosen], place: int, record: Record, k: int) -> None:
-    """Add a row to the chosen ones, or count it with the one that it repeats. At most k are chosen.
-
-    A row repeats another when the same person says the same words in the same order, whatever the case, punctuation and
-    spaces. One word more or less may be a "not": that is no repetition.
-    """
-    key = (record.author, record.role, " ".join(record.text.casefold().translate(_MARKS).split()) or record.text)
-    if key in chosen:
-        chosen[key].repeats += 1
-    elif len(chosen) < k:
-        chosen[key] = Chosen(place, record)

@@ -25,7 +25,15 @@ from memkit.engine import Engine
 from memkit.memory import Memory
 from memkit.models.checked import Checked
 from memkit.ports import Component, Embedder, Store
-from memkit.testing.contracts.contents import alike, answers, conversations, held, recalled, renewed
+from memkit.testing.contracts.contents import (
+    alike,
+    answers,
+    conversations,
+    extracted,
+    held,
+    recalled,
+    renewed,
+)
 from memkit.testing.contracts.law import Contract, law
 from memkit.testing.contracts.samples import an_event, fresh_namespace, some_events, some_filters, texts
 from memkit.values import Cue, Event, Hit, Where
@@ -111,6 +119,10 @@ class ComponentContract(Contract):
             assert row.record.sources
             for source in row.record.sources:
                 assert 0 <= source.start <= source.end <= len(by_id[source.event].text)
+        for number, extraction in extracted(engine, component.name, namespace):
+            source = extraction.source
+            assert 0 <= source.start <= source.end <= len(events[number].text)
+            assert all((*extraction.names, *(end for fact in extraction.facts for end in (fact.subject, fact.object))))
 
     @law()
     @given(events=conversations(), data=st.data())
@@ -128,7 +140,8 @@ class ComponentContract(Contract):
     def test_forgetting_leaves_what_would_have_been_there(
         self, memory: Memory, engine: Engine, component: Component, events: list[Event], data: st.DataObject
     ) -> None:
-        """add(A); add(B); forget(B) is add(A), row for row but for ids and times, and to every question."""
+        """add(A); add(B); forget(B) is add(A), row for row but for ids and times, name for name, fact for fact, and to every
+        question."""
         gone = data.draw(st.frozensets(st.integers(0, len(events) - 1), min_size=1))
         kept = [event for n, event in enumerate(events) if n not in gone]
         never, once = fresh_namespace(), fresh_namespace()

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
+from memkit.absorbing import nodes_of
 from memkit.context.recall import Recall
 from memkit.engine import Engine
 from memkit.memory import Memory
 from memkit.testing.contracts.picture import Picture, picture
 from memkit.testing.contracts.samples import START, an_event, texts
-from memkit.values import Event, Record, Where
+from memkit.values import Draft, Event, Extraction, Record, Where
 
 _SAID = (
     "I moved to Lisbon in May.",
@@ -28,6 +29,16 @@ _SAID = (
 )
 Answer = tuple[str, float, tuple[int, ...]]
 _WRITTEN = " ".join(f"This is sentence {n} about Lisbon, the dog and the {n}th of May." for n in range(60))
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """All that a component made. `extractions` are in the journal's order and are told as rows are: their sources are the
+    numbers of their events. `bare` are the names and facts of these that have no vector."""
+
+    rows: list[Told]
+    extractions: list[tuple[int, Extraction]]
+    bare: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +91,28 @@ def held(engine: Engine, component: str, namespace: str, events: Sequence[Event]
     ]
 
 
-def alike(engine: Engine, component: str, namespace: str, events: Sequence[Event]) -> list[Told]:
-    """The rows without ids, namespaces and times."""
-    return [
-        replace(row, record=replace(row.record, id=0, namespace="", sources=(), at=START, recorded=START))
-        for row in held(engine, component, namespace, events)
-    ]
+def extracted(engine: Engine, component: str, namespace: str) -> list[tuple[int, Extraction]]:
+    """All extractions, each with the number of its event."""
+    where = Where(namespace=namespace)
+    numbers = {event.id: n for n, event in enumerate(engine.store.journal.read(where))}
+    return [(numbers[one.source.event], one) for one in engine.store.derived.extractions(component, where)]
+
+
+def alike(engine: Engine, component: str, namespace: str, events: Sequence[Event]) -> Made:
+    """What the component made, without ids, namespaces and times."""
+    extractions = extracted(engine, component, namespace)
+    texts = nodes_of(Draft((), tuple(one for _, one in extractions)))
+    bare = engine.store.derived.unembedded(namespace, component, texts, engine.space) if engine.space else []
+    return Made(
+        rows=[
+            replace(row, record=replace(row.record, id=0, namespace="", sources=(), at=START, recorded=START))
+            for row in held(engine, component, namespace, events)
+        ],
+        extractions=[
+            (number, replace(one, namespace="", source=replace(one.source, event=""))) for number, one in extractions
+        ],
+        bare=bare,
+    )
 
 
 def recalled(memory: Memory, question: str) -> list[Answer]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +12,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from memkit.values import Draft, Event, Json, Metadata, Record, Scalar, Source, Space, Where
+from memkit.values import Draft, Event, Extraction, Fact, Json, Metadata, Record, Scalar, Source, Space, Where
 
 START = datetime(2024, 5, 8, 9, 30, tzinfo=UTC)
 SPACE = Space(model="contract", dimension=4)
@@ -73,12 +73,48 @@ def a_record(*events: Event, component: str = "c", **fields: object) -> Record:
     return replace(made, **fields)  # type: ignore[arg-type]  # mypy cannot see into **fields
 
 
-def a_draft(*records: Record) -> Draft:
-    return Draft(tuple(records))
+def an_extraction(event: Event, *names: str, component: str = "c", **fields: object) -> Extraction:
+    """What was read out of the whole of an event."""
+    source = Source(event=event.id, start=0, end=len(event.text))
+    made = Extraction(source=source, namespace=event.namespace, component=component, names=names)
+    return replace(made, **fields)  # type: ignore[arg-type]  # mypy cannot see into **fields
+
+
+def a_draft(*rows: Record | Extraction, vectors: Mapping[str, NDArray[np.float32]] | None = None) -> Draft:
+    records = tuple(row for row in rows if isinstance(row, Record))
+    return Draft(records, tuple(row for row in rows if isinstance(row, Extraction)), vectors or {})
 
 
 def a_vector(*entries: float) -> NDArray[np.float32]:
     return np.array(entries, np.float32)
+
+
+@st.composite
+def some_facts(draw: st.DrawFn, names: st.SearchStrategy[str] = texts) -> Fact:
+    """A fact, of which the way it was written may differ."""
+    fact = Fact(draw(names), draw(texts), draw(names), embed=draw(st.booleans()))
+    shown = draw(st.none() | st.tuples(texts, texts, texts))
+    return fact if shown == fact.told else replace(fact, shown=shown)
+
+
+@st.composite
+def some_extractions(
+    draw: st.DrawFn, event: Event, stage: int = 0, start: int = 0, end: int | None = None
+) -> Extraction:
+    """What somebody may have read out of a span of the event; the names are few, so that several events have the same."""
+    few = st.sampled_from(("ana", "ben", "lisbon", "日本", "😀", "it's", '"', "('ana', 'is', 'ben')", "é", " ", "\x7f"))
+    names = draw(st.lists(few | texts, max_size=4, unique=True))
+    shown = draw(st.dictionaries(st.sampled_from(names), texts, max_size=2)) if names else {}
+    return Extraction(
+        source=Source(event=event.id, start=start, end=len(event.text) if end is None else end),
+        namespace=event.namespace,
+        component="c",
+        names=tuple(names),
+        facts=tuple(draw(st.lists(some_facts(few), max_size=3))),
+        shown={name: text for name, text in shown.items() if name != text},
+        by=draw(st.sampled_from(("rules", "openie", "日本"))),
+        stage=stage,
+    )
 
 
 @st.composite
