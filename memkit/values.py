@@ -203,8 +203,8 @@ class Weave:
     direction). `context`: between a passage and a name in it; None for a graph of names alone (HippoRAG 1). `synonym`: times
     the cosine, for each direction in which one name is among the other's nearest. Two names are synonyms when their
     cosine is at least `threshold` (None: there are none) and one is among the `most` nearest of the other, which has at
-    least `letters` letters or digits (as in the original, the one may have fewer). With `replace` a synonym's weight takes the place of that of the facts, in each
-    direction by itself, as in the original; otherwise they add up.
+    least `letters` letters or digits (as in the original, the one may have fewer). With `replace` a synonym's weight
+    takes the place of that of the facts, in each direction by itself, as in the original; otherwise they add up.
     """
 
     fact: float = 2.0

@@ -46,7 +46,7 @@ def from_networkx(network: nx.Graph[Any]) -> Imported:
     gathering = _Gathering(network, passages)
     for source, target, told in network.edges(data=True):
         gathering.take(source, target, told)
-    silent = any(kind != SYNONYM for _, _, kind in network.edges(data="kind"))
+    silent = any(told.get("kind") != SYNONYM for _, _, told in network.edges(data=True))
     if silent and not gathering.taken:
         raise ValueError(
             'no edge of the graph has a "relation", and none leads from a passage to a name: nothing is told'

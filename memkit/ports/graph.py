@@ -9,10 +9,10 @@ from memkit.ports.shelf import Postings, Shelf
 
 if TYPE_CHECKING:
     import numpy as np
-    from memkit_kernels.ppr import Graph as Walk
     from numpy.typing import NDArray
 
     from memkit.values import Fact
+    from memkit_kernels.ppr import Graph as Walk
 
 
 class Vectors(Protocol):

@@ -53,8 +53,8 @@ def test_the_graph_of_a_file_is_counted(memkit: Command, folder: Path) -> None:
     openie = str(folder / "openie.json")
     result = memkit("eval", "multihop", str(folder), "--openie", openie, "--json").json
     counts = result["graph"]["hipporag"]
-    assert (counts["names"], counts["facts"], counts["relations"], counts["fact_edges"]) == (3, 2, 2, 2)
-    assert (counts["context_edges"], counts["passages_without_a_name"]) == (4, 1)
+    assert (counts["names"], counts["facts"], counts["relations"], counts["fact_edges"]) == (4, 2, 2, 2)
+    assert (counts["context_edges"], counts["passages_without_a_name"]) == (5, 0)
     assert result["settings"]["options"] == {
         "openie": "openie.json",
         "version": "2",

@@ -147,12 +147,12 @@ def file(tmp_path: Path) -> OpenIEFile:
 class TestFromAFile:
     """What was read before, and is in an OpenIE file."""
 
-    def test_its_names_are_the_ends_of_triples(self, opened: Opened, file: OpenIEFile) -> None:
+    def test_its_names_are_the_ends_of_triples_and_those_that_it_lists(self, opened: Opened, file: OpenIEFile) -> None:
         memory = opened(HippoRAG(extractor=file))
         memory.add([Document(text=ESK, title="Gelt Mill"), Document(text="A river.", title="Esk")])
         assert memory.sync().deferred == ()
         first, second = extractions(memory)
-        assert (first.by, first.names) == ("openie", ("gelt mill", "esk", "ada munro"))
+        assert (first.by, first.names) == ("openie", ("gelt mill", "esk", "ada munro", "1890"))
         assert [fact.told for fact in first.facts][:2] == [
             ("Gelt Mill", "stands on", "Esk"),
             ("Ada Munro", "built", "Gelt Mill"),

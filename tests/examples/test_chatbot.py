@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import memkit
+import memkit_kernels
 import memkit_stores
 from memkit.messages import Reply, Request, ToolCall
 from memkit.testing.scripted import ScriptedModel
@@ -39,7 +40,7 @@ def server() -> Iterator[ModelServer]:
 @pytest.fixture
 def start(tmp_path: Path, server: ModelServer) -> Callable[[], subprocess.Popen[str]]:
     def started() -> subprocess.Popen[str]:
-        homes = [str(Path(str(package.__file__)).parents[1]) for package in (memkit, memkit_stores)]
+        homes = [str(Path(str(package.__file__)).parents[1]) for package in (memkit, memkit_stores, memkit_kernels)]
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(homes),

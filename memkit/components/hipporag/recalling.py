@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from memkit.components.hipporag import linking, ranking, seeds, why
+from memkit.components.hipporag.company import in_company
 from memkit.components.hipporag.linking import Asked, Linked
 from memkit.components.hipporag.normalise import Normaliser
 from memkit.components.hipporag.ranking import Ranked
@@ -43,6 +44,7 @@ class _Walk:
     mask: NDArray[np.bool_] | None
     told: str | None
     settings: Settings
+    vector: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,16 @@ class Recalling:
         if known is not None:
             near = np.where(known, near, 0.0)
         reset = await offload(seeds.reset, graph, linked, near, settings)
-        return _Walk(graph, linked, reset, near, graph.shelf.admitted(cue.where), told, settings)
+        return _Walk(
+            graph,
+            linked,
+            reset,
+            near,
+            graph.shelf.admitted(cue.where),
+            told,
+            settings,
+            None if vectors is None else vectors[0],
+        )
 
     @staticmethod
     async def _phrases(question: str, llm: Llm | None) -> tuple[Sequence[str], str | None]:
@@ -127,7 +138,9 @@ class Recalling:
         return await offload(linking.kept, linked, asked, graph), told
 
     def _ranked(self, cue: Cue, walk: _Walk, count: int) -> Ranked:
-        ranked = ranking.ranked(walk.graph, walk.reset, walk.near, count, walk.mask, walk.settings)
+        company = walk.settings.company
+        ranked = ranking.ranked(walk.graph, walk.reset, walk.near, max(count, company), walk.mask, walk.settings)
+        ranked = in_company(walk.graph, cue.text, walk.vector, ranked, walk.linked, company)
         floor = cue.floor if cue.floor is not None else np.nextafter(0, 1)  # what has nothing of the question is no hit
         above = ranked.scores >= floor
         return ranked if above.all() else replace(ranked, rows=ranked.rows[above], scores=ranked.scores[above])

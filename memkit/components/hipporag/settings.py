@@ -39,7 +39,8 @@ class Settings:
     passage's closeness, with the mean of all added to it, by which the walk's result is multiplied (the papers: 0).
     `words`: closeness is half words, half meaning (the papers: meaning alone). `ensemble`: when the least certain
     link is at most this cosine, the mean of the walk and of closeness counts, each min-max (HippoRAG 1's option
-    doc_ensemble, 0.9); None: never. `replace`: see `Weave`.
+    doc_ensemble, 0.9); None: never. `company`: so many of the best passages are judged again, each with the one among
+    them that it goes with best (see `company.py`; 0: none, as in the papers). `replace`: see `Weave`.
     """
 
     version: Literal[1, 2] = 2
@@ -58,6 +59,7 @@ class Settings:
     own: float = 0.5
     words: bool = True
     ensemble: float | None = None
+    company: int = 20
     replace: bool = False
 
     def __post_init__(self) -> None:
@@ -65,7 +67,7 @@ class Settings:
             raise ValueError(f"version is {self.version!r}; it can be 1 or 2")
         if self.seeds not in get_args(Seeds):
             raise ValueError(f"seeds is {self.seeds!r}; it can be {' or '.join(map(repr, get_args(Seeds)))}")
-        for name, least in (("longest", 0), ("facts", 0), ("ends", 1)):
+        for name, least in (("longest", 0), ("facts", 0), ("ends", 1), ("company", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
         for name in ("told", "damping"):
@@ -92,6 +94,7 @@ class Settings:
             sharpness=1.0,
             own=0.0,
             words=False,
+            company=0,
             replace=True,
         )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memkit.components.hipporag.linking import Linked
+from memkit.components.hipporag.linking import Linked, NameLink
 from memkit.components.hipporag.ranking import Ranked
 from memkit.components.hipporag.seeds import Reset
 from memkit.components.hipporag.settings import Settings
@@ -43,71 +44,53 @@ def reasons(
     passage tells. "path": the likeliest way of a walk from a name to this passage, of at most STEPS edges, searched
     near the seeds; not there if none was found. "begins here": the share of all mass on the passage itself.
     """
-    common: dict[str, float | str] = {"found by": ranked.how}
     total = float(reset.mass.sum())
     names = graph.node_name[reset.nodes]
     begins = {
         n: part / total for n, part in zip(names[names >= 0].tolist(), reset.mass[names >= 0].tolist(), strict=True)
     }
-    if linked.names or begins:
-        common["names"] = _names(graph, linked, begins)
-    numbers = [link.fact for link in linked.facts]
+    heaviest = sorted({*begins, *(link.name for link in linked.names)}, key=lambda n: (-begins.get(n, 0.0), n))[:SHOWN]
+    ways = _ways(graph, reset, ranked, settings) if begins else [[] for _ in ranked.rows]
+    wanted = list(dict.fromkeys(n for n in (*heaviest, *chain.from_iterable(ways)) if n >= 0))
+    texts = dict(zip(wanted, graph.names(wanted), strict=True))  # all at once: each call asks the store
+    numbers = [link.fact for link in linked.facts[:SHOWN]]
     told = [" ".join(fact.told) for fact in graph.facts(numbers)]
+    common: dict[str, float | str] = {"found by": ranked.how}
+    if heaviest:
+        how = {link.name: _by(link) for link in linked.names}
+        shown = [f"{texts[n]} ({how.get(n, 'in a fact')}, {begins.get(n, 0.0):.1%})" for n in heaviest]
+        common["names"] = "; ".join(shown)
     if told:
-        pairs = zip(told, linked.facts, strict=True)
-        common["facts"] = "; ".join(f"{text} ({link.score:.2f})" for text, link in list(pairs)[:SHOWN])
-    reached = _reached(graph, reset, settings.damping) if len(ranked.rows) and begins else None
+        pairs = zip(told, linked.facts, strict=False)
+        common["facts"] = "; ".join(f"{text} ({link.score:.2f})" for text, link in pairs)
+    found: list[Mapping[str, float | str]] = []
+    for row, way, part in zip(ranked.rows.tolist(), ways, _parts(graph, reset, ranked), strict=True):
+        own: dict[str, float | str] = {}
+        mine = set(graph.facts_in(row).tolist()) if told else set()
+        tells = [text for number, text in zip(numbers, told, strict=True) if number in mine]
+        if tells:
+            own["tells"] = "; ".join(tells)
+        if part:
+            own["begins here"] = part
+        if way:
+            own["path"] = " → ".join([*(texts.get(name, "a passage") for name in way), "this passage"])
+        found.append({**common, **own})
+    return found
+
+
+def _by(link: NameLink) -> str:
+    """How the question came to a name."""
+    return "named" if link.how == "name" else f"for {link.phrase!r} by {link.how} {link.score:.2f}"
+
+
+def _parts(graph: Graph, reset: Reset, ranked: Ranked) -> list[float]:
+    """The share of all mass that lies on each passage itself."""
+    if not len(reset.nodes):
+        return [0.0] * len(ranked.rows)
     nodes = graph.passage_node[ranked.rows].astype(np.int64)
-    at = np.searchsorted(reset.nodes, nodes)
-    here = [
-        float(reset.mass[place]) / total if place < len(reset.nodes) and reset.nodes[place] == node >= 0 else 0.0
-        for place, node in zip(at.tolist(), nodes.tolist(), strict=True)
-    ]
-    return [
-        {**common, **_own(graph, row, numbers, told, part, reached)}
-        for row, part in zip(ranked.rows.tolist(), here, strict=True)
-    ]
-
-
-def _own(
-    graph: Graph,
-    row: int,
-    numbers: Sequence[int],
-    told: Sequence[str],
-    share: float,
-    reached: _Reached | None,
-) -> dict[str, float | str]:
-    """What holds for this passage alone."""
-    own: dict[str, float | str] = {}
-    mine = set(graph.facts_in(row).tolist()) if numbers else set()
-    tells = [text for number, text in zip(numbers, told, strict=True) if number in mine]
-    if tells:
-        own["tells"] = "; ".join(tells[:SHOWN])
-    node = int(graph.passage_node[row])
-    if share:
-        own["begins here"] = share
-    path = None if reached is None else _path(graph, row, node, reached)
-    if path:
-        own["path"] = path
-    return own
-
-
-def _names(graph: Graph, linked: Linked, begins: Mapping[int, float]) -> str:
-    """The heaviest names that walks begin at, and how the question came to them."""
-    how = {link.name: link for link in linked.names}
-    heaviest = sorted({*how, *begins}, key=lambda name: (-begins.get(name, 0.0), name))[:SHOWN]
-    shown = []
-    for name, text in zip(heaviest, graph.names(heaviest), strict=True):
-        link = how.get(name)
-        by = (
-            "in a fact"
-            if link is None
-            else "named"
-            if link.how == "name"
-            else f"for {link.phrase!r} by {link.how} {link.score:.2f}"
-        )
-        shown.append(f"{text} ({by}, {begins.get(name, 0.0):.1%})")
-    return "; ".join(shown)
+    places = np.minimum(np.searchsorted(reset.nodes, nodes), len(reset.nodes) - 1)
+    parts: list[float] = np.where(reset.nodes[places] == nodes, reset.mass[places] / reset.mass.sum(), 0.0).tolist()
+    return parts
 
 
 def _reached(graph: Graph, reset: Reset, damping: float) -> _Reached:
@@ -138,22 +121,20 @@ def _reached(graph: Graph, reset: Reset, damping: float) -> _Reached:
     return _Reached(likely, before)
 
 
-def _path(graph: Graph, row: int, node: int, reached: _Reached) -> str | None:
-    """The way to the passage in words; where passages are no nodes, to the likeliest of its names."""
-    if node < 0:
-        nodes = graph.name_node[graph.names_in(row)].astype(np.int64)
-        if not len(nodes):
-            return None
-        node = int(nodes[np.argmax(reached.likely[nodes])])
-    if reached.likely[node] <= 0:
-        return None
-    way = [node]
-    while reached.before[way[-1]] >= 0 and len(way) <= STEPS:
-        way.append(int(reached.before[way[-1]]))
-    way.reverse()
-    names = {n: int(graph.node_name[n]) for n in way if graph.node_name[n] >= 0}
-    texts = dict(zip(names, graph.names(list(names.values())), strict=True))
-    steps = [texts.get(n, "a passage") for n in way]
-    if graph.passage_node[row] >= 0:
-        steps.pop()
-    return " → ".join([*steps, "this passage"])
+def _ways(graph: Graph, reset: Reset, ranked: Ranked, settings: Settings) -> list[list[int]]:
+    """For each passage the names on the way to it, in order, -1 for a passage on the way; [] if none was found. Where passages
+    are no nodes, it leads to the likeliest of the passage's names."""
+    reached = _reached(graph, reset, settings.damping)
+    ways: list[list[int]] = []
+    for row, node in zip(ranked.rows.tolist(), graph.passage_node[ranked.rows].tolist(), strict=True):
+        ends = graph.name_node[graph.names_in(row)].astype(np.int64) if node < 0 else np.array([node], np.int64)
+        at = int(ends[np.argmax(reached.likely[ends])]) if len(ends) else -1
+        if at < 0 or reached.likely[at] <= 0:
+            ways.append([])
+            continue
+        way = [] if node >= 0 else [at]
+        while reached.before[at] >= 0 and len(way) <= STEPS:
+            at = int(reached.before[at])
+            way.append(at)
+        ways.append(graph.node_name[np.array(way[::-1], np.int64)].tolist())
+    return ways
