@@ -296,3 +296,7 @@ async def synced(engine: Engine, where: Where | None, *, retry: bool) -> None:
     if engine.embedder is not None:
         await engine.embed_missing(engine.embedder, where)
         await offload(engine.store.derived.settle, where, tuple(engine.components), engine.embedder.space)
+    for path in paths:  # what is new is compared with all there is: a recall should not wait for that
+        for name, component in engine.components.items():
+            if isinstance(component, Weaves):
+                await engine.shop.view(name, Where(namespace=path)).graph(component.weave)

@@ -28,6 +28,8 @@ from memkit_stores.failures import BUSY_SECONDS, translated
 Durability = Literal["disk", "process"]
 
 IDLE = 8  # connections for reading that are kept open between calls
+# A batch of passages with all that was read out of them is 15 MB: with less room its pages are written several times.
+WRITER = ("cache_size=-8192", "wal_autocheckpoint=4096")  # KiB, and pages of 4 KiB
 
 
 class Database:
@@ -101,6 +103,8 @@ class Database:
         with self._turn(True), translated(self.name):
             if self._writer is None:
                 self._writer = self._kept()
+                for pragma in WRITER:
+                    self._writer[1].execute(f"PRAGMA {pragma}")
             connection, driver = self._writer
             try:
                 driver.execute("BEGIN IMMEDIATE")

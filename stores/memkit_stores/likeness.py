@@ -3,7 +3,11 @@ on its two vectors alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import faiss
@@ -15,7 +19,8 @@ from memkit_stores.sketch import SLACK, Turn
 
 FAISS: Any = faiss
 
-STEP = 2048  # vectors put in, and searched for, at once; 1024 and 4096 take longer
+STEP = 2048  # vectors searched for at once; for each of 1024 it takes four times as long
+THREADS = min(os.cpu_count() or 1, 8)  # that search at once; so many steps are put in together
 PROBE = 32  # of them that are tried first, to see how many pairs will come
 MOST = 1 << 22  # pairs from one search: 50 MB
 GRAIN = float(2**20)  # cosines are multiples of 1 / GRAIN, so that sums of them do not depend on the order
@@ -68,17 +73,22 @@ class Likeness:
     def joined(self, ids: NDArray[np.int64], units: NDArray[np.float32], threshold: float) -> Iterator[Found]:
         """Append unit vectors and yield pairs of ids, the first of a new one and the second of one before it: all whose
         cosine reaches the threshold, and a few others."""
-        for start in range(0, len(ids), STEP):
-            first, some = len(self.ids), ids[start : start + STEP]
-            sketches = self._turn.sketches(units[start : start + STEP])
+        for start in range(0, len(ids), STEP * THREADS):
+            first, some = len(self.ids), ids[start : start + STEP * THREADS]
+            sketches = self._turn.sketches(units[start : start + len(some)])
             self._put(some, sketches)
             begin, width = 0, PROBE
             while begin < len(some):
-                rows, others = self._search(sketches[begin : begin + width], threshold)
-                earlier = others < rows + first + begin
-                yield some[rows[earlier] + begin], self.ids[others[earlier]]
-                begin += width
-                width = len(some) if len(rows) * len(some) < MOST * width else PROBE
+                end, count = min(begin + width, len(some)), 0
+                steps = [(at, min(at + STEP, end)) for at in range(begin, end, STEP)]
+                for (at, _), (rows, others) in zip(
+                    steps, self._searched([sketches[slice(*step)] for step in steps], threshold), strict=True
+                ):
+                    earlier = others < rows + first + at
+                    yield some[rows[earlier] + at], self.ids[others[earlier]]
+                    count += len(rows)
+                width = len(some) if count * STEP < MOST * (end - begin) else PROBE
+                begin = end
 
     def compact(self, keep: NDArray[np.bool_]) -> None:
         """Remove the rows where `keep` is false."""
@@ -94,6 +104,27 @@ class Likeness:
         self._index.add(sketches)
         self._ids.append(ids)
 
+    def _searched(self, parts: Sequence[NDArray[np.float32]], threshold: float) -> list[Found]:
+        """What is near the sketches of each part, as (row of the part, row of all)."""
+        search = partial(self._search, threshold=threshold)
+        if len(parts) == 1:
+            with _one_thread():
+                return [search(parts[0])]
+        with ThreadPoolExecutor(len(parts), initializer=partial(FAISS.omp_set_num_threads, 1)) as pool:
+            return list(pool.map(search, parts))
+
     def _search(self, sketches: NDArray[np.float32], threshold: float) -> Found:
         ends, _, rows = self._index.range_search(sketches, float(np.float32(threshold - SLACK)))
         return np.repeat(np.arange(len(sketches)), np.diff(ends.astype(np.int64))), rows
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """FAISS works in this thread alone; for other threads nothing changes. Where they have to share the processors with
+    others, its own threads wait for each other so busily that a search can take five times as long."""
+    before = FAISS.omp_get_max_threads()
+    FAISS.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        FAISS.omp_set_num_threads(before)
