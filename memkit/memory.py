@@ -240,12 +240,10 @@ async def drawn(engine: Engine, where: Where, component: str | None) -> Knowledg
     weaves = engine.components[name]
     assert isinstance(weaves, Weaves)
     graph = await engine.shop.view(name, where).graph(weaves.weave)
-    if where.narrows:
-        mask = await offload(graph.shelf.admitted, where)
-        graph = graph if mask is None else await offload(graph.within, mask)
-    derived, ids = engine.store.derived, graph.shelf.id.tolist()
-    records = await offload(derived.records, name, where, ids)
-    extractions = await offload(derived.extractions, name, where)
+    mask = await offload(graph.shelf.admitted, where)
+    ids = graph.shelf.id if mask is None else graph.shelf.id[mask]
+    records = await offload(engine.store.derived.records, name, where, ids.tolist())
+    extractions = await offload(engine.store.derived.extractions, name, where)
     return await offload(knowledge_graph, graph, records, shown=written(extractions))
 
 

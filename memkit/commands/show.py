@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 
 def hits(found: Iterable[Hit]) -> None:
-    """The hits with their neighbours, best first."""
-    screen = output.console()
-    for rank, hit in enumerate(found, start=1):
-        screen.print(Text.assemble((f"{rank}. {hit.score:.2f}", "bold"), ("  " + about(hit), "dim")))
+    """The hits with their neighbours, best first; if they are of several components, which each is of."""
+    screen, listed = output.console(), list(found)
+    several = len({hit.component for hit in listed}) > 1
+    for rank, hit in enumerate(listed, start=1):
+        by = f"  {hit.component}" if several else ""
+        screen.print(Text.assemble((f"{rank}. {hit.score:.2f}", "bold"), by, ("  " + about(hit), "dim")))
         for record in hit.before:
             screen.print(Text(_indented(record), style="dim"))
         screen.print(Text(_indented(hit.record)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,12 +11,25 @@ from sqlalchemy import Connection, Table
 from memkit_stores.journal import CHUNK
 
 
+def plain(connection: Connection, statement: str, *fixed: object) -> list[tuple[Any, ...]]:
+    """The rows that a statement gives, with a `?` for each of the values."""
+    driver = _sqlite(connection)
+    if driver is not None:
+        return driver.execute(statement, fixed).fetchall()
+    return list(map(tuple, connection.exec_driver_sql(statement.replace("?", "%s"), fixed).all()))
+
+
 def put(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert rows, each a tuple of these columns."""
-    if rows:
-        named = ", ".join(f'"{column}"' for column in columns)
-        statement = f'INSERT INTO "{table.name}" ({named}) VALUES ({_marks(connection, len(columns))})'
-        connection.exec_driver_sql(statement, list(rows))
+    if not rows:
+        return
+    named = ", ".join(f'"{column}"' for column in columns)
+    statement = f'INSERT INTO "{table.name}" ({named}) VALUES ({_marks(len(columns))})'
+    driver = _sqlite(connection)
+    if driver is not None:
+        driver.executemany(statement, rows)
+    else:
+        connection.exec_driver_sql(statement.replace("?", "%s"), list(rows))
 
 
 def ask(connection: Connection, statement: str, values: Sequence[Any], *fixed: object) -> Iterator[tuple[Any, ...]]:
@@ -23,10 +37,7 @@ def ask(connection: Connection, statement: str, values: Sequence[Any], *fixed: o
     of the fixed ones."""
     for start in range(0, len(values), CHUNK):
         some = values[start : start + CHUNK]
-        asked = statement.replace("?*", _marks(connection, len(some)))
-        if connection.dialect.name == "postgresql":
-            asked = asked.replace("?", "%s")
-        yield from map(tuple, connection.exec_driver_sql(asked, (*fixed, *some)).all())
+        yield from plain(connection, statement.replace("?*", _marks(len(some))), *fixed, *some)
 
 
 def take_ids(connection: Connection, table: Table, count: int) -> Sequence[int]:
@@ -39,5 +50,11 @@ def take_ids(connection: Connection, table: Table, count: int) -> Sequence[int]:
     return range(last + 1, last + 1 + count)
 
 
-def _marks(connection: Connection, count: int) -> str:
-    return ", ".join(["%s" if connection.dialect.name == "postgresql" else "?"] * count)
+def _sqlite(connection: Connection) -> sqlite3.Connection | None:
+    """The driver's connection, if that is SQLite's."""
+    driver = connection.connection.driver_connection
+    return driver if isinstance(driver, sqlite3.Connection) else None
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)

@@ -28,8 +28,7 @@ from memkit_stores.failures import BUSY_SECONDS, translated
 Durability = Literal["disk", "process"]
 
 IDLE = 8  # connections for reading that are kept open between calls
-# A batch of passages with all that was read out of them is 15 MB: with less room its pages are written several times.
-WRITER = ("cache_size=-8192", "wal_autocheckpoint=4096")  # KiB, and pages of 4 KiB
+WRITER = ("cache_size=-8192", "wal_autocheckpoint=4096")  # room for a batch of passages: 15 MB, written once
 
 
 class Database:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _COLUMNS = ("id", "namespace", "component", "position", "start", "end", "stage", "by")
+_SHORT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _EDGE = ("extraction", "ordinal", "source", "target", "label", "shown")
 
 
@@ -129,7 +130,7 @@ def _edges(
 
 def _json(shown: str | tuple[str, ...]) -> str:
     """As short as it gets; what no database takes (NUL, half a character) is escaped."""
-    text = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
+    text = _SHORT.encode(shown)
     return text if text.isascii() or text.isprintable() else json.dumps(shown, separators=(",", ":"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -118,17 +119,19 @@ class Texts:
         tellers: dict[int, tuple[int, int]] = {}
         for fact in dict.fromkeys(_listed(numbers).tolist()):
             passage = self.telling_facts.of_thing(fact)[0]
-            first, last = np.searchsorted(passages, (passage, passage + 1))
-            place = first + np.searchsorted(told[first:last], fact)
+            first, last = _between(passages, passage)
+            place = first + np.searchsorted(told[first:last], np.int32(fact))
             tellers[fact] = (int(self.extraction[passage]), int(self.links.place[place]))
         query = (
             "SELECT e.extraction, e.ordinal, n.text, n.kind, e.shown FROM edges e JOIN nodes n ON n.id = e.label "
-            "WHERE e.extraction IN (?*)"
+            "WHERE e.extraction = ? AND e.ordinal IN (?*)"
         )
-        wanted, found = set(tellers.values()), dict[tuple[int, int], Fact]()
+        wanted, found = defaultdict[int, list[int]](list), dict[tuple[int, int], Fact]()
+        for id, ordinal in tellers.values():
+            wanted[id].append(ordinal)
         with self.database.read() as connection:
-            for id, ordinal, text, kind, shown in ask(connection, query, sorted({id for id, _ in wanted})):
-                if (id, ordinal) in wanted:
+            for extraction, ordinals in wanted.items():
+                for id, ordinal, text, kind, shown in ask(connection, query, ordinals, extraction):
                     as_written = None if shown is None else tuple(json.loads(shown))
                     found[id, ordinal] = fact_of(text, as_written, embed=kind == FACT)
         return [found.get(tellers[int(fact)], Fact("", "", "")) for fact in numbers]
@@ -221,7 +224,7 @@ class Graph(Texts):
             telling_facts=Reverse.of(links.told, links.facts),
             naming_names=Reverse.of(links.context, links.names),
             ids=self.ids[names >= 0],
-            kept=names if self.kept is None else np.where(self.kept >= 0, names[self.kept], -1).astype(np.int32),
+            kept=names if self.kept is None else np.append(names, np.int32(-1))[self.kept],  # -1 stays -1
             walk=Walk.of(rows, cols, weights, nodes=len(nodes.node_name)),
             nodes=nodes,
             named=self.named.only(names, links.names),
@@ -230,8 +233,13 @@ class Graph(Texts):
 
 
 def _of_passage(pairs: Whole, passage: int) -> Whole:
-    first, last = np.searchsorted(pairs[0], (passage, passage + 1))
+    first, last = _between(pairs[0], passage)
     return pairs[1, first:last]
+
+
+def _between(passages: Whole, passage: int) -> NDArray[np.int64]:
+    """Where the entries of a passage begin and end. Numbers of another type would have all of them copied."""
+    return np.searchsorted(passages, np.array((passage, passage + 1), np.int32))
 
 
 def _listed(numbers: Sequence[int]) -> Ids:

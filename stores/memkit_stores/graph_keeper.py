@@ -10,9 +10,10 @@ from sqlalchemy import Connection, select
 
 from memkit.errors import StoreError
 from memkit.values import Space, Weave, Where
+from memkit_stores.bulk import plain
 from memkit_stores.database import Database
 from memkit_stores.graph import Graph
-from memkit_stores.graph_rows import Span, headers, one_moment, plain, spans
+from memkit_stores.graph_rows import Span, headers, one_moment, spans
 from memkit_stores.likening import Likening
 from memkit_stores.shelf import Shelf
 from memkit_stores.shelves import Shelves
@@ -24,7 +25,7 @@ from memkit_stores.where_sql import scope
 
 _VERSIONS = (namespaces.c.path, namespaces.c.version, namespaces.c.rewritten)
 
-TRIES = 100  # while others commit in between
+TRIES = 5  # while others commit in between; then they wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +103,13 @@ class Keeper:
             if self._graph is not None and stamp is not None and stamp == self._stamp:
                 return self._graph
             try:
-                for _ in range(TRIES):
-                    graph = self._followed()
-                    if graph is not None:
-                        self._graph, self._stamp = graph, stamp
-                        return graph
+                found = (self._followed() for _ in range(TRIES))
+                graph = next((graph for graph in found if graph is not None), None) or self._insisted()
+                self._graph, self._stamp = graph, stamp
+                return graph
             except BaseException:
                 self._start_over()  # some parts may have the new rows and some not
                 raise
-            raise StoreError(f"namespace {self._wanted.namespace!r} changes faster than it can be read; try again")
 
     def _followed(self) -> Graph | None:
         """The graph as of now, or None when something was committed meanwhile."""
@@ -118,35 +117,54 @@ class Keeper:
         shelf = sources.shelves.get(wanted.component, wanted.where, wanted.space)
         with sources.database.read() as connection:
             one_moment(connection)
-            now = self._versions(connection)
-            number = None if wanted.space is None else space_in_use(connection, wanted.space)
-        likening = self._likening(number)
+            now, likening = self._versions(connection), self._likening(connection)
         if likening is not None:
-            for path, (version, _) in now.items():
-                if (
-                    self._seen.get(path) != version
-                    and sources.synonyms.complete((path, wanted.component), likening) != version
-                ):
+            for path in self._behind(now):
+                if sources.synonyms.complete((path, wanted.component), likening) != now[path][0]:
                     return None
         with sources.database.read() as connection:
             one_moment(connection)
-            if self._versions(connection) != now or shelf.seen != {path: version for path, (version, _) in now.items()}:
-                return None
-            if self._graph is not None and shelf.seen == self._seen:
-                return self._graph
-            source = self._source(connection, now, number, likening)
-            if not self._only_grew(shelf, now) or not self._taken(source, shelf, now):
-                self._start_over()
-                self._taken(source, shelf, now)
+            return self._woven(connection, shelf, likening) if self._versions(connection) == now else None
+
+    def _insisted(self) -> Graph:
+        """The graph as of now, while nobody else may commit."""
+        wanted, sources = self._wanted, self._sources
+        with sources.database.write() as connection:
+            for path in sorted(self._versions(connection)):
+                sources.database.hold(connection, path)
+            likening = self._likening(connection)
+            if likening is not None:
+                for path in self._behind(self._versions(connection)):
+                    sources.synonyms.complete((path, wanted.component), likening, connection)
+            shelf = sources.shelves.get(wanted.component, wanted.where, wanted.space)
+            graph = self._woven(connection, shelf, likening)
+        if graph is None:
+            raise StoreError(f"namespaces under {wanted.namespace!r} come faster than they can be read; try again")
+        return graph
+
+    def _woven(self, connection: Connection, shelf: Shelf, likening: Likening | None) -> Graph | None:
+        """The graph of a shelf, with what is new on it. None when the shelf is not of this moment."""
+        now = self._versions(connection)
+        if shelf.seen != {path: version for path, (version, _) in now.items()}:
+            return None
+        if self._graph is not None and shelf.seen == self._seen:
+            return self._graph
+        source = self._source(connection, now, likening)
+        if not self._only_grew(shelf, now) or not self._taken(source, shelf, now):
+            self._start_over()
+            self._taken(source, shelf, now)
         self._rows, self._seen = shelf.id, dict(shelf.seen)
-        return self._web.graph(sources.database, shelf)
+        return self._web.graph(self._sources.database, shelf)
+
+    def _behind(self, now: dict[str, tuple[int, int]]) -> list[str]:
+        """The namespaces that have changed."""
+        return [path for path, (version, _) in now.items() if self._seen.get(path) != version]
 
     def _taken(self, source: Source, shelf: Shelf, now: dict[str, tuple[int, int]]) -> bool:
         """Take what is new. False when the graph has to be made anew."""
         first = len(self._rows)
-        behind = [path for path in now if self._seen.get(path) != now[path][0]]
         shown = spans(source.connection, shelf.id[first:])
-        read = self._readings.follow(source.connection, self._wanted.component, behind, first, shown)
+        read = self._readings.follow(source.connection, self._wanted.component, self._behind(now), first, shown)
         return self._web.take(source, read, shelf.size)
 
     def _versions(self, connection: Connection) -> dict[str, tuple[int, int]]:
@@ -159,10 +177,13 @@ class Keeper:
             )
         return {path: (version, rewritten) for path, version, rewritten in rows}
 
-    def _likening(self, number: int | None) -> Likening | None:
+    def _likening(self, connection: Connection) -> Likening | None:
         """How synonyms are found, if they are."""
-        space = self._wanted.space
+        number, space = self._space(connection), self._wanted.space
         return None if number is None or space is None else Likening.of(self._wanted.weave, number, space.dimension)
+
+    def _space(self, connection: Connection) -> int | None:
+        return None if self._wanted.space is None else space_in_use(connection, self._wanted.space)
 
     def _only_grew(self, shelf: Shelf, now: dict[str, tuple[int, int]]) -> bool:
         for path, version in self._seen.items():  # also when the version is less: by another machine's clock
@@ -170,12 +191,10 @@ class Keeper:
                 return False
         return np.array_equal(shelf.id[: len(self._rows)], self._rows)
 
-    def _source(
-        self, connection: Connection, now: dict[str, tuple[int, int]], number: int | None, likening: Likening | None
-    ) -> Source:
+    def _source(self, connection: Connection, now: dict[str, tuple[int, int]], likening: Likening | None) -> Source:
         return Source(
             connection=connection,
-            space=number,
+            space=self._space(connection),
             likening=None if likening is None else likening.number(connection),
             most=self._wanted.weave.most,
             owners=tuple((path, self._wanted.component) for path in now),

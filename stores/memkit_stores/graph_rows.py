@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from memkit_stores.bulk import ask
+from memkit_stores.bulk import ask, plain
 from memkit_stores.nodes import digest
 from memkit_stores.tables import BARE_FACT, FACT
 
@@ -18,12 +18,6 @@ Owner = tuple[str, str]  # namespace and component
 Ids = NDArray[np.int64]
 Node = tuple[int, bytes, bytes | None, bytes | None]  # id, key, terms, vector
 Like = tuple[int, int, float]  # a node, another on its list, and their cosine
-
-
-def plain(connection: Connection, statement: str, *fixed: object) -> list[tuple[Any, ...]]:
-    """The rows that a statement gives, with a `?` for each of the values."""
-    asked = statement.replace("?", "%s") if connection.dialect.name == "postgresql" else statement
-    return list(map(tuple, connection.exec_driver_sql(asked, fixed).all()))
 
 
 def one_moment(connection: Connection) -> None:
@@ -61,8 +55,7 @@ def spans(connection: Connection, ids: Ids) -> list[Span]:
 def edges_of(connection: Connection, ids: Ids) -> NDArray[np.int64]:
     """(extraction, ordinal, source, target, label) of the edges of extractions, in rows, 0 for none; by ordinal."""
     query = "SELECT extraction, ordinal, coalesce(source, 0), target, coalesce(label, 0) FROM edges WHERE extraction IN (?*)"
-    rows = list(ask(connection, query, ids.tolist()))
-    edges = np.array(rows, np.int64) if rows else np.empty((0, 5), np.int64)
+    edges = whole(ask(connection, query, ids.tolist()), 5)
     ordered: NDArray[np.int64] = edges[np.lexsort((edges[:, 1], edges[:, 0]))]
     return ordered
 
@@ -71,16 +64,21 @@ def nodes_of(connection: Connection, ids: Ids, space: int | None, page: int) -> 
     """(id, key, terms, vector) of nodes, in the order of the ids, a page at a time. The key is the same for equal names, and
     for equal facts."""
     query = (
-        "SELECT n.id, n.kind, n.digest, n.text, n.terms, v.vector FROM nodes n "
+        f"SELECT n.id, n.digest, CASE n.kind WHEN {BARE_FACT} THEN n.text END, n.terms, v.vector FROM nodes n "
         "LEFT JOIN vectors v ON v.record = -n.id AND v.space = ? WHERE n.id IN (?*)"
     )
     for start in range(0, len(ids), page):
         wanted = ids[start : start + page].tolist()
         found = {}
-        for id, kind, key, text, terms, vector in ask(connection, query, wanted, -1 if space is None else space):
-            same = digest(FACT, text) if kind == BARE_FACT else bytes(key)
+        for id, key, bare, terms, vector in ask(connection, query, wanted, -1 if space is None else space):
+            same = bytes(key) if bare is None else digest(FACT, bare)
             found[id] = (id, same, terms, vector)
         yield [found[id] for id in wanted]
+
+
+def whole(rows: Iterable[tuple[int, ...]], width: int) -> NDArray[np.int64]:
+    """Rows of whole numbers as an array [rows, width]; making it of a list of rows takes three times as long."""
+    return np.fromiter(chain.from_iterable(rows), np.int64).reshape(-1, width)
 
 
 def all_likes(connection: Connection, owner: Owner, likening: int) -> list[Like]:

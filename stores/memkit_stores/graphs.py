@@ -39,7 +39,9 @@ class Graphs:
         """The graph as of now."""
         wanted = Wanted(component, where.namespace, where.below, space, weave)
         with self._lock:
-            keeper = self._kept.setdefault(wanted, Keeper(self._sources, wanted))
+            keeper = self._kept.get(wanted)
+            if keeper is None:
+                keeper = self._kept[wanted] = Keeper(self._sources, wanted)
             self._kept.move_to_end(wanted)
         graph = keeper.refreshed()
         if graph.walk.nodes > keeper.counted:

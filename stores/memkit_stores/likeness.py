@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memkit_stores.columns import Column
-from memkit_stores.sketch import SLACK, Turn
+from memkit_stores.sketch import SLACK, Turn, one_thread, units_of
 
 FAISS: Any = faiss
 
@@ -70,12 +69,12 @@ class Likeness:
         """Append unit vectors."""
         self._put(ids, self._turn.sketches(units))
 
-    def joined(self, ids: NDArray[np.int64], units: NDArray[np.float32], threshold: float) -> Iterator[Found]:
-        """Append unit vectors and yield pairs of ids, the first of a new one and the second of one before it: all whose
-        cosine reaches the threshold, and a few others."""
+    def joined(self, ids: NDArray[np.int64], vectors: NDArray[np.float32], threshold: float) -> Iterator[Found]:
+        """Append vectors, of whatever length, and yield pairs of ids, the first of a new one and the second of one before it: all
+        whose cosine reaches the threshold, and a few others."""
         for start in range(0, len(ids), STEP * THREADS):
             first, some = len(self.ids), ids[start : start + STEP * THREADS]
-            sketches = self._turn.sketches(units[start : start + len(some)])
+            sketches = self._turn.sketches(units_of(vectors[start : start + len(some)]))
             self._put(some, sketches)
             begin, width = 0, PROBE
             while begin < len(some):
@@ -108,7 +107,7 @@ class Likeness:
         """What is near the sketches of each part, as (row of the part, row of all)."""
         search = partial(self._search, threshold=threshold)
         if len(parts) == 1:
-            with _one_thread():
+            with one_thread():
                 return [search(parts[0])]
         with ThreadPoolExecutor(len(parts), initializer=partial(FAISS.omp_set_num_threads, 1)) as pool:
             return list(pool.map(search, parts))
@@ -116,15 +115,3 @@ class Likeness:
     def _search(self, sketches: NDArray[np.float32], threshold: float) -> Found:
         ends, _, rows = self._index.range_search(sketches, float(np.float32(threshold - SLACK)))
         return np.repeat(np.arange(len(sketches)), np.diff(ends.astype(np.int64))), rows
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """FAISS works in this thread alone; for other threads nothing changes. Where they have to share the processors with
-    others, its own threads wait for each other so busily that a search can take five times as long."""
-    before = FAISS.omp_get_max_threads()
-    FAISS.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        FAISS.omp_set_num_threads(before)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, select
 
 from memkit.values import Weave
-from memkit_stores.graph_rows import plain
+from memkit_stores.bulk import plain
 from memkit_stores.tables import likenings
 
 

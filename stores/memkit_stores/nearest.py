@@ -65,6 +65,8 @@ class Snapshot:
     def similarity(self, vector: NDArray[np.float32], rows: NDArray[np.int64], /) -> NDArray[np.float32]:
         """The inner product with each of the rows; -1 for a row without a vector."""
         query = fitted(vector, self.dimension)
+        if len(rows) == len(self.slots) == len(self.rows) == self.count and np.array_equal(rows, np.arange(len(rows))):
+            return self._all_products(query)  # nothing to gather: a fifth of the time
         out = np.full(len(rows), -1, np.float32)
         known = np.flatnonzero((rows >= 0) & (rows < len(self.slots)))
         slots = self.slots[rows[known]]

@@ -68,7 +68,7 @@ class Vectors:
 
     def only(self, kept: NDArray[np.int32], size: int) -> Vectors:
         """The vectors of some numbers: `kept` has the new number of each, or -1."""
-        owner = np.where(self.owner >= 0, kept[self.owner], -1).astype(np.int32)
+        owner = np.append(kept, np.int32(-1))[self.owner]  # -1 stays -1
         return replace(self, size=size, owner=owner, _last=list(self._last))
 
     def _scanned(self, query: NDArray[np.float32]) -> Scores:
@@ -141,21 +141,27 @@ class NodeVectors:
             return
         self._owner.append(numbers)
         self._matrix.append(matrix)
-        count = len(self._owner.values)
-        if not self._sketched or count < MANY or self._dimension <= WIDTH:
+
+    def _sketch(self) -> None:
+        """Have a sketch of every vector, if they are many enough."""
+        count, done = len(self._owner.values), 0 if self._sketches is None else len(self._sketches.values)
+        if not self._sketched or count < MANY or self._dimension <= WIDTH or done == count:
             return
-        fresh = matrix
+        fresh = self._matrix.values[done:]
         if self._turn is None or self._turn.outgrown(count, self._dimension):
             self._turn, fresh = Turn.of(self._matrix.values), self._matrix.values
             self._sketches, self._uneven = None, 0.0
         if self._turn.basis is None:
             return
-        lengths = np.sqrt(np.einsum("ij,ij->i", fresh, fresh))
-        self._uneven = max(self._uneven, float(np.abs(lengths - 1).max()))
-        sketches = self._turn.sketches(units_of(fresh))
         if self._sketches is None:
-            self._sketches = Column(np.float32, sketches.shape[1])
-        self._sketches.append(sketches)
+            self._sketches = Column(np.float32, WIDTH + 1)
+        if len(fresh) > done:
+            self._sketches.reserve(len(fresh))
+        for start in range(0, len(fresh), MANY):  # a part at a time: it is in memory twice meanwhile
+            some = fresh[start : start + MANY]
+            lengths = np.sqrt(np.einsum("ij,ij->i", some, some))
+            self._uneven = max(self._uneven, float(np.abs(lengths - 1).max()))
+            self._sketches.append(self._turn.sketches(units_of(some)))
 
     def compact(self, kept: NDArray[np.int32]) -> None:
         """Keep the vectors of some numbers: `kept` has the new number of each, or -1."""
@@ -165,6 +171,7 @@ class NodeVectors:
 
     def snapshot(self, size: int) -> Vectors:
         """As they are now, of `size` things."""
+        self._sketch()
         return Vectors(
             dimension=self._dimension,
             size=size,

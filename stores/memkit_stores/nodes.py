@@ -35,7 +35,12 @@ def digest(kind: int, text: str) -> bytes:
 
 def fact_of(text: str, shown: tuple[str, str, str] | None = None, *, embed: bool = True) -> Fact:
     """The fact that a node's text stands for: the inverse of `Fact.embedded`."""
-    subject, relation, other = ast.literal_eval(text)
+    if "\\" in text:
+        subject, relation, other = ast.literal_eval(text)
+    else:  # a quote that is not escaped ends what it begins
+        first = text.index(text[1], 2)
+        second = text.index(text[first + 3], first + 4)
+        subject, relation, other = text[2:first], text[first + 4 : second], text[second + 4 : -2]
     return Fact(subject, relation, other, shown, embed)
 
 
@@ -73,7 +78,8 @@ def store_vectors(
 
 def with_vectors(connection: Connection, owner: Owner, texts: Sequence[str], space: int) -> set[str]:
     """Those of the texts that are names or facts, and have vectors in the space as each of both that they are."""
-    by_digest = {digest(kind, text): text for text in texts for kind in (NAME, FACT)}
+    kinds = {False: (NAME,), True: (NAME, FACT)}  # the text of a fact begins with a bracket; that of a name may
+    by_digest = {digest(kind, text): text for text in texts for kind in kinds[text.startswith("(")]}
     query = (
         "SELECT n.digest, v.record FROM nodes n LEFT JOIN vectors v ON v.record = -n.id AND v.space = ? "
         "WHERE n.namespace = ? AND n.component = ? AND n.digest IN (?*)"

@@ -36,14 +36,14 @@ class Register:
     """See the module. One thread at a time; what a snapshot has never changes."""
 
     def __init__(self, dimension: int | None, *, named: bool) -> None:
-        """`named`: these are names, with words, and are looked for by their vectors alone."""
+        """`named`: these are names, with words."""
         self._dimension = dimension
         self._named = named
         self._ids: Column[np.int64] = Column(np.int64)
         self._numbers: dict[bytes, int] = {}
         self._nodes, self._number_of = np.empty(0, np.int64), np.empty(0, np.int32)  # every node, ascending
         self._words = postings.Words()
-        self._vectors = None if dimension is None else NodeVectors(dimension, sketched=named)
+        self._vectors = None if dimension is None else NodeVectors(dimension, sketched=True)
         self._lacking: set[int] = set()
 
     @property

@@ -7,10 +7,16 @@ coordinates have the most of a sample's spread (PCA), a quarter of the numbers r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+import faiss
 import numpy as np
 from numpy.typing import NDArray
+
+FAISS: Any = faiss
 
 WIDTH = 96  # of 384; for 16,000 names 64 take as long and leave five times as many pairs to look at, 128 take longer
 SAMPLE = 4096  # vectors that the turn is worked out from
@@ -36,8 +42,11 @@ class Turn:
         if len(vectors) < LEAST or vectors.shape[1] <= WIDTH:
             return Turn(None, len(vectors))
         sample = units_of(vectors[:: -(-len(vectors) // SAMPLE)])
-        _, axes = np.linalg.eigh((sample.T @ sample).astype(np.float64))  # ascending
-        turn = Turn(np.ascontiguousarray(axes[:, : -WIDTH - 1 : -1], np.float32), len(vectors))
+        pca = FAISS.PCAMatrix(sample.shape[1], WIDTH)
+        with one_thread():
+            pca.train(np.concatenate((sample, -sample)))  # about their common origin, which stays where it is
+        axes = FAISS.vector_to_array(pca.A).reshape(WIDTH, -1).T
+        turn = Turn(np.ascontiguousarray(axes, np.float32), len(vectors))
         some = turn.sketches(sample[:TRIED])
         left = np.count_nonzero(some @ some.T >= threshold - SLACK) - len(some)
         return turn if left <= LEFT * len(some) ** 2 else Turn(None, len(vectors))
@@ -63,3 +72,15 @@ def units_of(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths[lengths == 0] = 1
     units: NDArray[np.float32] = vectors / lengths[:, None]
     return units
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """FAISS works in this thread alone; for other threads nothing changes. Where they have to share the processors with
+    others, its own threads wait for each other so busily that a search can take five times as long."""
+    before = FAISS.omp_get_max_threads()
+    FAISS.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        FAISS.omp_set_num_threads(before)

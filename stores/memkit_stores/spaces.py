@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, Select, Table, and_, delete, exists, fun
 
 from memkit.errors import SpaceError
 from memkit.values import Space, Where
+from memkit_stores.bulk import plain
 from memkit_stores.database import Database
 from memkit_stores.nodes import forget_likenings, lacking_nodes
 from memkit_stores.tables import namespaces, nodes, records, spaces, vectors
@@ -123,8 +124,9 @@ class SqlSpaces:
 
 def number_of(connection: Connection, space: Space) -> int | None:
     """The number of the space, if the database knows it."""
-    mine = (spaces.c[name] == getattr(space, name) for name in _FIELDS)
-    return connection.execute(select(spaces.c.id).where(*mine)).scalar()
+    mine = " AND ".join(f"{name} = ?" for name in _FIELDS)
+    rows = plain(connection, f"SELECT id FROM spaces WHERE {mine}", *(getattr(space, name) for name in _FIELDS))
+    return rows[0][0] if rows else None
 
 
 def hold_rows(database: Database, connection: Connection, ids: Iterable[int]) -> None:
@@ -139,13 +141,14 @@ def hold_rows(database: Database, connection: Connection, ids: Iterable[int]) ->
 
 def space_in_use(connection: Connection, space: Space | None) -> int:
     """The number of the space, which must be the one in use, or SpaceError."""
-    row = connection.execute(select(spaces).where(spaces.c.current)).one_or_none()
-    if row is None or _to_space(row) != space:
-        now = "none" if row is None else row.model
+    rows = plain(connection, f'SELECT id, {", ".join(_FIELDS)} FROM spaces WHERE "current"')  # before every recall
+    known = {Space(**dict(zip(_FIELDS, row, strict=True))): id for id, *row in rows}
+    if space not in known:
+        now = next((each.model for each in known), "none")
         raise SpaceError(
             f"the memory's embedder is now {now}, changed while this one was open; close it and open it again"
         )
-    return int(row.id)
+    return int(known[space])
 
 
 def lacking(space: int) -> Select[int, str, str | None]:

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, delete
 
-from memkit_stores.bulk import ask, put
+from memkit_stores.bulk import ask, plain, put
+from memkit_stores.comparing import Fetched, ranks, vectors_of
 from memkit_stores.database import Database
-from memkit_stores.graph_rows import Ids, Owner, list_sizes, listed_on, lists_of, matrix_of, one_moment, plain
-from memkit_stores.likeness import Likeness, cosines, grained
+from memkit_stores.graph_rows import Ids, Owner, list_sizes, listed_on, lists_of, matrix_of, one_moment
+from memkit_stores.likeness import Likeness
 from memkit_stores.likening import Likening
 from memkit_stores.listing import Lists
 from memkit_stores.sketch import Turn, units_of
@@ -29,8 +30,6 @@ from memkit_stores.tables import NAME, likened, synonyms
 TRIES = 3  # before the lists are found while nobody else may write
 PAGE = 4096  # vectors read at once
 KEPT = 1 << 28  # bytes of sketches that are remembered; beyond it the namespace unused for longest goes
-CHECKED = 1024  # pairs whose vectors are compared at once: they stay in the cache of the processor
-CLOSE = 1e-5  # more than float32 may be off in a cosine
 
 Matrix = NDArray[np.float32]
 
@@ -61,8 +60,9 @@ class Synonyms:
         self._lock = threading.Lock()
         self._nets: OrderedDict[tuple[Owner, Likening], Net] = OrderedDict()
 
-    def complete(self, owner: Owner, likening: Likening) -> int:
-        """See to it that every name with a vector has its list; the version of the namespace for which that is so."""
+    def complete(self, owner: Owner, likening: Likening, held: Connection | None = None) -> int:
+        """See to it that every name with a vector has its list; the version of the namespace for which that is so. It is done
+        in the transaction of who holds the namespace already."""
         with self._lock:
             net = self._nets.setdefault((owner, likening), Net(owner, likening))
             self._nets.move_to_end((owner, likening))
@@ -70,7 +70,7 @@ class Synonyms:
             while total > KEPT and len(self._nets) > 1:
                 total -= self._nets.popitem(last=False)[1].size
         with net.lock:
-            return net.completed(self._database)
+            return net.completed(self._database) if held is None else net.completed_by(held).version
 
     def clear(self) -> None:
         """Let go of all sketches."""
@@ -108,11 +108,15 @@ class Net:
                 return self._finished(waiting)
         with database.write() as connection:  # the names change faster than they are searched: let them wait
             database.hold(connection, self._owner[0])
-            waiting = self._waiting(connection)
-            if waiting.names:
-                change = self._change(connection, waiting)
-                self._store(connection, waiting, change)
+            waiting = self.completed_by(connection)
         return self._finished(waiting)
+
+    def completed_by(self, connection: Connection) -> Waiting:
+        """See to it in the transaction of who holds the namespace. Nothing is taken for done before it is committed."""
+        waiting = self._waiting(connection)
+        if waiting.names:
+            self._store(connection, waiting, self._change(connection, waiting))
+        return waiting
 
     def _finished(self, waiting: Waiting) -> int:
         self._done = (waiting.version, waiting.last)
@@ -165,8 +169,8 @@ class Net:
         new = np.fromiter(waiting.names, np.int64, len(waiting.names))
         try:
             known, matrix = self._up_to_date(connection, waiting, new)
-            fetched = _Fetched(connection, self._likening, new, matrix)
-            pairs = known.joined(new, units_of(matrix), self._likening.threshold)
+            fetched = Fetched(connection, self._likening, new, matrix)
+            pairs = known.joined(new, matrix, self._likening.threshold)
             self._read = (waiting.version, waiting.last)
             number = self._likening.number(connection)
             return self._gathered(connection, number, waiting, fetched, pairs)
@@ -179,11 +183,11 @@ class Net:
         connection: Connection,
         number: int | None,
         waiting: Waiting,
-        fetched: _Fetched,
+        fetched: Fetched,
         pairs: Iterator[tuple[Ids, Ids]],
     ) -> Change:
         mine, most = Lists.of(()), self._likening.most
-        rank = partial(_ranks, connection)
+        rank = partial(ranks, connection)
         for some, others in pairs:
             mine = mine.joined(Lists.both_ways(*fetched.alike(some, others))).cut(most, rank)
         new = np.fromiter(waiting.names, np.int64, len(waiting.names))
@@ -217,11 +221,11 @@ class Net:
             return self._loaded(connection, waiting, new)
         for ids, matrix in self._pages(connection, last, waiting):
             known.add(ids, units_of(matrix))
-        return known, _vectors(connection, self._likening, new)
+        return known, vectors_of(connection, self._likening, new)
 
     def _loaded(self, connection: Connection, waiting: Waiting, new: Ids) -> tuple[Likeness, Matrix]:
         """All of it read anew."""
-        matrix = _vectors(connection, self._likening, new)
+        matrix = vectors_of(connection, self._likening, new)
         pages = list(self._pages(connection, 0, waiting))
         old = np.concatenate([page for _, page in pages]) if pages else matrix[:0]
         turn = Turn.of(old if len(old) > len(matrix) else matrix, self._likening.threshold)
@@ -247,54 +251,3 @@ class Net:
             if len(rows) < PAGE:
                 return
             after = rows[-1][0]
-
-
-class _Fetched:
-    """The vectors of new names, and of others as they are needed."""
-
-    def __init__(self, connection: Connection, likening: Likening, new: Ids, matrix: Matrix) -> None:
-        self._connection = connection
-        self._likening = likening
-        self._new = new
-        self._matrix = matrix
-        self._lengths = _lengths(matrix)
-
-    def alike(self, some: Ids, others: Ids) -> tuple[Ids, Ids, NDArray[np.float64]]:
-        """Those of the pairs whose cosine reaches the threshold, and that. The first of each pair is a new name."""
-        ids = np.unique(others[~np.isin(others, self._new)])
-        known = np.concatenate((self._new, ids))
-        matrix, lengths = self._matrix, self._lengths
-        if len(ids):
-            more = _vectors(self._connection, self._likening, ids)
-            matrix, lengths = np.concatenate((matrix, more)), np.concatenate((lengths, _lengths(more)))
-        order = np.argsort(known)
-        left, right = (order[np.searchsorted(known, part, sorter=order)] for part in (some, others))
-        kept, threshold = np.empty(len(some), np.bool_), self._likening.threshold
-        for start in range(0, len(some), CHECKED):
-            a, b = left[start : start + CHECKED], right[start : start + CHECKED]
-            rough = np.einsum("ij,ij->i", matrix[a], matrix[b])
-            kept[start : start + CHECKED] = rough >= (threshold - CLOSE) * lengths[a] * lengths[b]
-        exact = cosines(matrix[left[kept]], matrix[right[kept]])
-        enough = exact >= threshold
-        return some[kept][enough], others[kept][enough], grained(exact[enough])
-
-
-def _lengths(matrix: Matrix) -> NDArray[np.float32]:
-    lengths: NDArray[np.float32] = np.sqrt(np.einsum("ij,ij->i", matrix, matrix))
-    return lengths
-
-
-def _vectors(connection: Connection, likening: Likening, ids: Ids) -> Matrix:
-    """The vectors of names, in the order of their ids, which ascend."""
-    query = "SELECT vector FROM vectors WHERE space = ? AND record IN (?*) ORDER BY record DESC"
-    return matrix_of([blob for (blob,) in ask(connection, query, (-ids).tolist(), likening.space)], likening.dimension)
-
-
-def _ranks(connection: Connection, ids: Ids) -> Ids:
-    """By the order of their texts, the place of each of these names."""
-    different, which = np.unique(ids, return_inverse=True)
-    texts = dict(ask(connection, "SELECT id, text FROM nodes WHERE id IN (?*)", different.tolist()))
-    order = sorted(range(len(different)), key=lambda n: texts[int(different[n])])
-    ranks = np.empty(len(different), np.int64)
-    ranks[order] = np.arange(len(different))
-    return ranks[which]

@@ -42,6 +42,13 @@ def test_hits_are_printed_with_what_is_known_of_them(told: Command) -> None:
     assert text == "   The hull will be green."
 
 
+def test_hits_of_several_components_say_which_found_them(told: Command) -> None:
+    done = told("recall", "dark blue", "--session", "s4", "-k", "2", "--components", "passages,hipporag")
+    heads = [line for line in done.out.splitlines() if not line.startswith(" ")]
+    assert [head.split()[2] for head in heads] == ["passages", "hipporag"]
+    assert all("2024-05-14, Ines, session s4, id " in head for head in heads)
+
+
 def test_json_has_every_hit_with_its_sources(told: Command) -> None:
     done = told("recall", "blue hull", "--session", "s4", "-k", "1", "--neighbours", "1", "--json")
     assert done.json["question"] == "blue hull"

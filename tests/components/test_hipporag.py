@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from memkit import Document, HippoRAG, Memory, OpenIEFile, UnreachableError
+import memkit
+from memkit import Document, HippoRAG, Memory, OpenIEFile, Passages, UnreachableError
 from memkit.components.hipporag import OpenIE, Settings, told
 from memkit.components.hipporag.passages import LONGEST
 from memkit.engine import Engine
@@ -106,6 +107,16 @@ class TestAtOnce:
         assert len(records) == len(extractions(memory)) > 1
         assert all(len(one.text) <= LONGEST and one.text.endswith(".") for one in records)
         assert all("gelt mill" in one.names for one in extractions(memory))
+
+    def test_what_passages_finds_too_is_the_same_span_and_shown_once(self) -> None:
+        with memkit.open(":memory:", components=[Passages(), HippoRAG()]) as memory:
+            memory.add([Document(text=f"\n {ESK}\n\n"), "I swam in the Esk.\n"])
+            found = memory.recall("Where on the Esk did I swim?")
+            assert len(found) == 4
+            assert {hit.sources[0] for hit in found if hit.component == "passages"} == {
+                hit.sources[0] for hit in found if hit.component == "hipporag"
+            }
+            assert len(found.context(tokens=500).text.splitlines()) == 2
 
     def test_what_names_nothing_is_kept_and_found_all_the_same(self, opened: Opened) -> None:
         memory = opened()

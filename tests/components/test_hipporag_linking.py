@@ -134,7 +134,7 @@ def test_without_vectors_a_name_with_too_few_of_the_words_is_not_taken(graph: Gr
 
 
 def test_facts_are_the_nearest_with_their_product_and_their_place_among_all(graph: Graph) -> None:
-    facts = linked(ask(graph, "?"), graph, towards([0.6, 0.8, 0, 0]), Settings(facts=2)).facts
+    facts = linked(ask(graph, "?"), graph, towards([0.6, 0.8, 0, 0]), Settings(facts=2, seeds="facts")).facts
     assert [fact.told for fact in graph.facts([link.fact for link in facts])] == [
         ("tim burton", "directed", "big eyes"),
         ("big eyes", "was filmed in", "central"),
@@ -144,7 +144,7 @@ def test_facts_are_the_nearest_with_their_product_and_their_place_among_all(grap
 
 
 def test_the_nearest_fact_has_all_of_the_scale_however_far_it_is(graph: Graph) -> None:
-    first = linked(ask(graph, "?"), graph, towards([0.1, 0.1, 0, 0]), Settings(facts=1)).facts[0]
+    first = linked(ask(graph, "?"), graph, towards([0.1, 0.1, 0, 0]), Settings(facts=1, seeds="facts")).facts[0]
     assert first.scaled == 1.0
     assert first.score == pytest.approx(0.14)
 

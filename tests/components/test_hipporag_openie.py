@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -127,6 +128,13 @@ def test_a_file_of_another_form_is_refused_and_the_doc_is_named(written: Written
         OpenIEFile(written(whole))
 
 
+def test_a_file_that_is_too_deep_to_be_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "deep.json"
+    path.write_text("[" * 200_000)
+    with pytest.raises(ValueError, match=r"deep\.json is no JSON"):
+        OpenIEFile(path)
+
+
 def test_half_a_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "half.json"
     path.write_text('{"docs": [{"pass')
@@ -153,6 +161,14 @@ def test_what_is_written_has_hipporags_keys_and_is_read_again(tmp_path: Path) ->
     again = OpenIEFile(tmp_path / "out.json")
     assert again.find("Ada Munro\nShe swam in the Esk.") == read
     assert again.find("é") == OpenIE()
+
+
+@pytest.mark.parametrize("triple", [("Ada", "swam in"), ("Ada", "born in", 1890)], ids=["two", "a number"])
+def test_what_is_no_triple_is_not_written(tmp_path: Path, triple: tuple[Any, ...]) -> None:
+    path = tmp_path / "out.json"
+    with pytest.raises(ValueError, match="a triple has three texts"):
+        OpenIEFile.write(path, [("Ada swam.", OpenIE(("Ada",), (triple,)))])  # type: ignore[arg-type]
+    assert not path.exists()
 
 
 def test_an_empty_memory_writes_an_empty_file(tmp_path: Path) -> None:
@@ -192,7 +208,8 @@ def test_an_end_without_a_key_makes_no_fact_and_the_other_end_stays_a_name() -> 
 
 def test_one_passage_for_each_turn_or_document_up_to_a_limit() -> None:
     text = "Gelt Mill stands on the Esk. " * 100
-    assert [one.record.text for one in passages(an_event(text, namespace="n", kind="document"))] == [text]
+    assert [one.record.text for one in passages(an_event(text, namespace="n", kind="document"))] == [text.strip()]
+    assert [one.record.text for one in passages(an_event(text, namespace="n"))] == [text]
     parts = passages(an_event(text * 2, namespace="n", metadata={"title": "Mills"}))
     assert len(parts) == 2
     assert all(len(one.record.text) <= LONGEST and one.record.text.endswith("Esk.") for one in parts)

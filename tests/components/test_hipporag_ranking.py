@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from memkit.components.hipporag.linking import FactLink, Linked, NameLink
-from memkit.components.hipporag.ranking import Ranked, closeness, ranked
+from memkit.components.hipporag.ranking import TOLERANCE, Ranked, closeness, ranked
 from memkit.components.hipporag.seeds import Reset, reset, scaled
 from memkit.components.hipporag.settings import Settings
 from memkit.components.hipporag.why import reasons
@@ -72,14 +72,14 @@ def test_version_2_ranks_the_passages_by_where_walks_stay(graph: Graph) -> None:
     found = ranked(graph, seeds, NEAR, 5, None, PLAIN)
     assert found.how == "graph"
     assert rows(found) == np.lexsort((np.arange(5), -stay.round(9))).tolist()
-    assert found.scores == pytest.approx(stay[found.rows] / stay.max(), abs=1e-7)
+    assert found.scores == pytest.approx(stay[found.rows] / stay.max(), abs=TOLERANCE)
 
 
 def test_a_passage_own_closeness_multiplies_what_the_walk_gives(graph: Graph) -> None:
     seeds = reset(graph, naming(graph, "rome"), NEAR, PLAIN)
     expected = solved(graph, seeds)[graph.passage_node] * np.sqrt(NEAR + NEAR.mean())
     found = ranked(graph, seeds, NEAR, 5, None, replace(PLAIN, own=0.5))
-    assert found.scores == pytest.approx(np.sort(expected / expected.max())[::-1], abs=1e-7)
+    assert found.scores == pytest.approx(np.sort(expected / expected.max())[::-1], abs=TOLERANCE)
 
 
 def test_version_1_goes_through_the_facts_of_each_passage() -> None:
@@ -94,7 +94,7 @@ def test_version_1_goes_through_the_facts_of_each_passage() -> None:
         ends[number, [graph.name_node[a], graph.name_node[b]]] = 1
     expected = told @ (ends @ stay)
     found = ranked(graph, seeds, NEAR, 3, None, settings)
-    assert found.scores == pytest.approx(np.sort(expected / expected.max())[::-1][:3], abs=1e-7)
+    assert found.scores == pytest.approx(np.sort(expected / expected.max())[::-1][:3], abs=TOLERANCE)
     assert rows(found) == np.argsort(-expected, kind="stable")[:3].tolist()
 
 
@@ -108,7 +108,7 @@ def test_version_1_takes_the_mean_with_closeness_where_linking_is_uncertain(scor
     alone[walked.rows] = walked.scores
     expected = 0.5 * scaled(alone) + 0.5 * scaled(NEAR) if mixed else alone
     found = ranked(graph, seeds, NEAR, 5, None, settings)
-    assert found.scores == pytest.approx(np.sort(expected / expected.max())[::-1], abs=1e-7)
+    assert found.scores == pytest.approx(np.sort(expected / expected.max())[::-1], abs=TOLERANCE)
 
 
 def test_without_seeds_the_nearest_passages_are_the_answer(graph: Graph) -> None:

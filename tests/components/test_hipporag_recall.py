@@ -10,7 +10,7 @@ import pytest
 
 import memkit
 from memkit import Document, HippoRAG, Hit, Memory, OpenIEFile, UnreachableError
-from memkit.components.hipporag import OpenIE
+from memkit.components.hipporag import OpenIE, Settings
 from memkit.messages import Request
 from memkit.models.calls import Limits
 from memkit.models.metered import Metered
@@ -202,6 +202,30 @@ def test_passages_without_names_are_found_by_themselves() -> None:
         memory = memkit.open(":memory:", components=[HippoRAG(extractor=None)], embedder=embedder)
         memory.add(["the kettle is on the stove", "the cat is asleep"])
         assert memory.recall("where is the kettle?", k=1)[0].text == "the kettle is on the stove"
+
+
+def test_more_facts_may_be_asked_for_than_there_are() -> None:
+    component = HippoRAG(settings=Settings(facts=10**12, embed_rules=True))
+    with memkit.open(":memory:", components=[component], embedder=HashEmbedder(64)) as memory:
+        memory.add("Marta Olesen was born in Randers.")
+        assert memory.recall("Where was Marta Olesen born?", k=1)[0].why["tells"] == "Marta Olesen was born in Randers"
+
+
+def test_a_name_that_nothing_is_said_of_leads_nowhere() -> None:
+    with memkit.open(":memory:", components=[HippoRAG(version=1)], embedder=HashEmbedder(64)) as memory:
+        memory.add(["Marta Olesen was born in Randers.", "Ivo Kettner", "the kettle is on the stove"])
+        hit = memory.recall("Where were Marta Olesen and Ivo Kettner born?", k=1)[0]
+    assert hit.text == "Marta Olesen was born in Randers."
+    assert hit.why["path"] == "marta olesen → this passage"
+
+
+def test_the_published_way_links_facts_that_rules_read() -> None:
+    component = HippoRAG.published(2, extractor="rules", filter=None)
+    with memkit.open(":memory:", components=[component], embedder=HashEmbedder(64)) as memory:
+        memory.add(["Marta Olesen was born in Randers.", "The Gudenå flows through Randers."])
+        why = memory.recall("Where was Marta Olesen born?", k=1)[0].why
+    assert why["found by"] == "graph"
+    assert "Marta Olesen was born in Randers" in str(why["facts"])
 
 
 def test_a_name_in_every_passage_does_not_drown_the_others() -> None:

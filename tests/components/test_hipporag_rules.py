@@ -50,6 +50,19 @@ def test_relations_are_the_words_between() -> None:
     assert ("Leeds", "in", "Yorkshire") in told
 
 
+def test_behind_a_date_a_relation_ends_with_its_own_preposition() -> None:
+    read = extract("It was founded in 1874 by Ida Halden.", title="Halden & Sons")
+    assert ("Halden & Sons", "was founded in", "1874") in read.triples
+    assert ("Halden & Sons", "was founded by", "Ida Halden") in read.triples
+
+
+def test_markup_is_no_part_of_a_relation() -> None:
+    text = "# Guide\n\n- **Fast**: uses FAISS.\n\n## Licence\n\nIt is under the __terms__ of Apache."
+    relations = {relation for _, relation, _ in extract(text, title="memkit").triples}
+    assert {"Fast: uses", "is under the terms of"} <= relations
+    assert not any(mark in relation for relation in relations for mark in "#*_`")
+
+
 def test_what_stands_in_brackets_is_said_of_the_name_before() -> None:
     told = extract("Her brother Leo Marsh (born 5 May 1950 in Cork) writes.", title="Ellen Marsh").triples
     assert ("Leo Marsh", "born", "5 May 1950") in told

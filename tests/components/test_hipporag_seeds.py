@@ -170,7 +170,18 @@ def test_min_max_of_equal_values_is_one_as_in_the_papers_code() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"version": 3}, {"seeds": "all"}, {"facts": -1}, {"damping": 1.0}, {"passages": 1.0}, {"own": float("nan")}],
+    [
+        {"version": 3},
+        {"seeds": "all"},
+        {"facts": -1},
+        {"longest": 2.5},
+        {"alike": 1.5},
+        {"ensemble": 2.0},
+        {"damping": 1.0},
+        {"passages": 1.0},
+        {"own": float("nan")},
+    ],
+    ids=str,
 )
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -89,6 +89,21 @@ def test_the_same_events_give_the_same_graph_whatever_was_there_before(memory: M
     assert (one.names, one.facts, one.mentions, one.synonyms) == (two.names, two.facts, two.mentions, two.synonyms)
 
 
+def test_filters_narrow_the_passages_and_what_they_tell(memory: Memory) -> None:
+    memory.add("Zoe knows Ada", author="Ana", session="monday")
+    memory.add("Ada knows Zoe + Lisbon", author="Ben", session="tuesday")
+    graph = memory.graph(author="Ben")
+    assert [one.text for one in graph.passages] == ["Ada knows Zoe + Lisbon"]
+    assert [(one.fact.told, one.passages) for one in graph.facts] == [(("Ada", "knows", "Zoe"), (0,))]
+    assert [(one.passage, graph.names[one.name].shown) for one in graph.mentions] == [
+        (0, "Ada"),
+        (0, "Lisbon"),
+        (0, "Zoe"),
+    ]
+    for nothing in (memory.graph(session="friday"), memory.graph(as_of="2020-01-01")):
+        assert (nothing.names, nothing.passages, nothing.facts, nothing.mentions) == ((), (), (), ())
+
+
 def test_an_empty_memory_has_an_empty_graph(memory: Memory) -> None:
     graph = memory.graph()
     assert (graph.names, graph.passages, graph.facts) == ((), (), ())

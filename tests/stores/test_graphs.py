@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,18 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from memkit.errors import SpaceError
-from memkit.values import Space, Weave
+from memkit.values import Draft, Event, Record, Space, Weave
 from memkit_kernels.ppr import ppr
+from memkit_stores.graph_keeper import Keeper, Sources, Wanted
+from memkit_stores.graph_rows import Owner
+from memkit_stores.likening import Likening
+from memkit_stores.shelves import Shelves
 from memkit_stores.store import SqlStore
-from tests.stores.graph_kit import SPACE, Said, World, picture, vector
+from memkit_stores.synonyms import Synonyms
+from tests.stores.graph_kit import COMPONENT, NOW, SECOND, SPACE, Said, World, picture, vector
 
 NAMES = ["ax", "axe", "Axe", "axes", "bo", "boat", "Boat", "boats", "cat", "cats", "1", "Ω", "ωμέγα"]
 WEAVES = {
@@ -61,13 +68,13 @@ def done(world: World, what: tuple[Any, ...]) -> None:
 @pytest.mark.parametrize("spaced", [True, False], ids=["with vectors", "without"])
 @pytest.mark.parametrize("weave", WEAVES.values(), ids=WEAVES)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(steps=st.lists(step, min_size=1, max_size=10), below=st.booleans())
+@given(steps=st.lists(step, min_size=1, max_size=10), below=st.booleans(), eager=st.booleans())
 def test_any_history_gives_the_graph_of_what_is_left(
-    steps: list[tuple[Any, ...]], below: bool, weave: Weave, spaced: bool
+    steps: list[tuple[Any, ...]], below: bool, eager: bool, weave: Weave, spaced: bool
 ) -> None:
     world = World(SqlStore(":memory:"), SPACE if spaced else None)
     try:
-        for what in [*steps, ("look",)]:
+        for what in [some for each in steps for some in ((each, ("look",)) if eager else (each,))] + [("look",)]:
             done(world, what)
             if what[0] == "look":
                 defined, texts = world.defined(weave, below=below), world.texts()
@@ -158,6 +165,50 @@ def test_a_better_reading_takes_the_place_of_the_first_whatever_comes_first(worl
     assert picture(graph, world.texts())["edges"] == picture(world.fresh(Weave()), world.texts())["edges"]
 
 
+def test_a_better_reading_of_one_of_several_namespaces_takes_its_place(world: World) -> None:
+    weave = Weave(threshold=0.5)
+    world.add([Said("deep", ("axe",), (("axe", "is", "boat"),))], "n/deep")
+    world.graph(weave, below=True)
+    world.refine("e0004", Said("better", ("oar",)))  # the axe is a name of the other namespace still
+    graph = world.graph(weave, below=True)
+    assert picture(graph, world.texts()) == picture(world.fresh(weave, below=True), world.texts())
+    world.forget(["e0001", "e0002"])
+    assert world.graph(weave, below=True).find(["axe"]).tolist() == [-1]
+
+
+@pytest.mark.parametrize("last", [True, False], ids=["the last passage", "an earlier one"])
+def test_a_passage_may_come_after_others_and_after_what_was_read_out_of_it(world: World, last: bool) -> None:
+    weave = Weave(threshold=0.5)  # as when an event was set aside, and the chat model read it meanwhile
+    event = Event(id="e9000", namespace="n", text="e9000 late", at=NOW, recorded=NOW)
+    world.store.journal.append([event])
+    late, better = Said("late"), Said("better", ("oar",), (("oar", "is", "boat"),))
+    texts = ("oar", "boat", "('oar', 'is', 'boat')")
+    draft = Draft((), (better.extraction(event.sources[0], "n", 1),), {text: vector(text) for text in texts})
+    world._commit("n", SECOND, draft)
+    if not last:
+        world.add([Said("later", ("cat",))])
+    world.graph(weave)
+    world._commit("n", COMPONENT, Draft((replace(Record.of(event, COMPONENT), vector=vector(event.text)),)))
+    world.said["e9000"] = ("n", late, better)
+    graph = world.graph(weave)
+    assert picture(graph, world.texts())["names in"] == world.defined(weave)["names in"]
+    assert picture(graph, world.texts()) == picture(world.fresh(weave), world.texts())
+
+
+def test_a_name_that_gets_its_vector_later_gets_its_synonyms() -> None:
+    world, weave = World(SqlStore(":memory:"), made=lambda text: None), Weave(threshold=0.5)
+    world.add(FIRST)
+    before = world.graph(weave)
+    assert before.synonyms()[0].tolist() == []
+    missing = world.store.spaces.missing(SPACE, 100)
+    world.store.spaces.fill(SPACE, {id: vector(text) for id, text in missing})
+    graph = world.graph(weave)
+    assert picture(graph, world.texts())["synonyms"] == world.defined(weave)["synonyms"] != {}
+    assert graph.name_vectors.scores(vector("axe"))[graph.find(["axe"])[0]] == pytest.approx(1)
+    assert before.name_vectors.scores(vector("axe")).max() == -1
+    world.store.close()
+
+
 def test_names_are_found_by_their_words_and_not_those_of_other_names() -> None:
     world = World(SqlStore(":memory:"))
     world.add([Said("one", ("the red boat", "red tape", "a boat"))])
@@ -205,6 +256,10 @@ def test_a_graph_within_some_passages_is_what_these_make_by_themselves(world: Wo
     again = part.within(np.array([False, False, False, True, False]))
     assert sorted(again.names(range(len(again.name_node)))) == ["axe", "cat"]
     assert [again.names(rows.tolist()) for rows in again.naming("cat").rows] == [["cat"]]
+    nothing = again.within(np.zeros(5, np.bool_)).within(np.zeros(5, np.bool_))
+    assert nothing.find(["axe", "cat"]).tolist() == [-1, -1]
+    assert nothing.name_vectors.nearest(vector("cat")[None], 1)[0].tolist() == [[-1]]
+    assert nothing.walk.nodes == 0
 
 
 def test_a_forgotten_name_is_served_to_nobody(world: World) -> None:
@@ -279,6 +334,21 @@ def test_many_threads_and_a_writer_agree_in_the_end(tmp_path: Path) -> None:
             look_at.result()
     assert picture(world.graph(weave), world.texts()) == picture(world.fresh(weave), world.texts())
     world.store.close()
+
+
+def test_a_graph_is_woven_though_others_commit_all_the_time(world: World) -> None:
+    class Overtaken(Synonyms):
+        def complete(self, owner: Owner, likening: Likening, held: Connection | None = None) -> int:
+            version = super().complete(owner, likening, held)
+            if held is None:
+                world.add([Said("more", (f"name {world.count}",), (("axe", "is", f"name {world.count}"),))])
+            return version
+
+    database, weave = world.store.database, Weave(threshold=0.5)
+    sources = Sources(database, Shelves(database, None), Overtaken(database))
+    graph = Keeper(sources, Wanted(COMPONENT, "n", below=False, space=SPACE, weave=weave)).refreshed()
+    assert world.count > len(FIRST) + 1
+    assert picture(graph, world.texts()) == picture(world.fresh(weave), world.texts())
 
 
 def test_another_embedder_finds_its_own_synonyms(world: World) -> None:

@@ -78,14 +78,12 @@ def _held(shelf: Shelf, question: str, rows: NDArray[np.int64]) -> tuple[Floats,
     weights = np.log1p((shelf.size - found.frequency + 0.5) / (np.maximum(found.frequency, 1) + 0.5))
     mean = float(shelf.length.mean()) if shelf.size else 1.0
     norm = K1 * (1 - B + B * shelf.length[rows] / max(mean, 1e-9))
-    held = np.zeros((len(rows), len(weights)))
-    order = np.argsort(rows)
+    count = np.zeros((len(rows), len(weights)))
     for word, (has, counts) in enumerate(zip(found.rows, found.counts, strict=True)):
-        at = np.minimum(np.searchsorted(has, rows[order]), max(len(has) - 1, 0))
-        here = np.flatnonzero(has[at] == rows[order]) if len(has) else np.empty(0, np.int64)
-        count = counts[at[here]]
-        held[order[here], word] = weights[word] * np.minimum(FULL * count / (count + norm[order[here]]), 1.0)
-    return weights, held
+        if len(has):
+            at = np.minimum(np.searchsorted(has, rows.astype(has.dtype)), len(has) - 1)
+            count[:, word] = np.where(has[at] == rows, counts[at], 0.0)
+    return weights, weights * np.minimum(FULL * count / (count + norm[:, None]), 1.0)
 
 
 def _links(graph: Graph, rows: NDArray[np.int64], linked: Linked) -> Floats:
@@ -99,9 +97,8 @@ def _links(graph: Graph, rows: NDArray[np.int64], linked: Linked) -> Floats:
     size = float(np.log(graph.shelf.size + 1))
     specific = np.maximum(np.log((graph.shelf.size + 1) / np.maximum(graph.mentions[shared], 1)) / size, 0.0)
     specific[np.isin(shared, np.fromiter(asked, np.int64, len(asked)))] = 0.0
-    for name in np.flatnonzero((has.sum(axis=0) > 1) & (specific > APART)).tolist():
-        with_it = np.flatnonzero(has[:, name])
-        block = np.ix_(with_it, with_it)
-        links[block] = np.maximum(links[block], specific[name])
+    bridges = np.flatnonzero((has.sum(axis=0) > 1) & (specific > APART))
+    for one, by in zip(has[:, bridges].T, specific[bridges].tolist(), strict=True):
+        np.maximum(links, by, out=links, where=one[:, None] & one)
     np.fill_diagonal(links, 0.0)
     return links

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 SHARED = 0.5  # the least share of words, on either side, by which a name stands for a phrase
 CANDIDATES = 64  # names of which the words are counted: those that have most of the phrase's
-WITHOUT = -1.0  # the product of what has no vector; of unit vectors only opposite ones have it too
 SAYING = 2  # words of the question that a fact must have to be kept without a name
 
 
@@ -44,11 +43,12 @@ class NameLink:
 @dataclass(frozen=True, slots=True)
 class FactLink:
     """A fact that the question is near to. `score` is the inner product, and `scaled` its place between the smallest and the
-    largest of all facts, 0 to 1, as in HippoRAG: the nearest fact has 1, however far it is."""
+    largest of all facts, 0 to 1, as in HippoRAG: the nearest fact has 1, however far it is. None where seeds do not use it:
+    it takes the products of all facts."""
 
     fact: int
     score: float
-    scaled: float
+    scaled: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def linked(asked: Asked, graph: Graph, vectors: NDArray[np.float32] | None, sett
             link = _by_words(phrase, graph)
             if link is not None:
                 names.setdefault(link.name, link)
-    facts = () if vectors is None else _facts(graph, vectors[0], settings.facts)
+    facts = () if vectors is None else _facts(graph, vectors[0], settings)
     return Linked(tuple(names.values()), facts)
 
 
@@ -168,11 +168,15 @@ def _owners(words: Sequence[str], keys: Sequence[str]) -> list[int]:
 def _spans(words: Sequence[str], owner: Sequence[int] | None, longest: int) -> list[tuple[int, int]]:
     """The word groups to look up, longest first, then from the left. Without owners those of two words and more."""
     spans = []
-    for size in range(min(longest, len(words)), 0 if owner else 1, -1):
-        for first in range(len(words) - size + 1):
+    count = len(words)
+    telling = [word not in FUNCTION and (owner is None or owner[at] >= 0) for at, word in enumerate(words)]
+    following = [count] * (count + 1)  # the first telling word from each on
+    for at in range(count - 1, -1, -1):
+        following[at] = at if telling[at] else following[at + 1]
+    for size in range(min(longest, count), 0 if owner else 1, -1):
+        for first in range(count - size + 1):
             last = first + size
-            telling = [words[at] not in FUNCTION and (owner is None or owner[at] >= 0) for at in range(first, last)]
-            if any(telling) and not (owner and _cuts(owner, first, last)):
+            if following[first] < last and not (owner and _cuts(owner, first, last)):
                 spans.append((first, last))
     return spans
 
@@ -202,21 +206,19 @@ def _by_words(phrase: str, graph: Graph) -> NameLink | None:
     return NameLink(int(names[best[top]]), phrase, "words", float(scores[top])) if scores[top] >= SHARED else None
 
 
-def _facts(graph: Graph, vector: NDArray[np.float32], count: int) -> tuple[FactLink, ...]:
-    scores = graph.fact_vectors.scores(vector)
-    having = np.flatnonzero(scores > WITHOUT)
-    if not count or not len(having):
+def _facts(graph: Graph, vector: NDArray[np.float32], settings: Settings) -> tuple[FactLink, ...]:
+    if not settings.facts:
         return ()
-    low, high = float(scores[having].min()), float(scores[having].max())
-    if len(having) > count:
-        least = np.partition(scores[having], len(having) - count)[len(having) - count]
-        having = having[scores[having] >= least]  # all that equal the last one: the lower number comes first
+    most = min(settings.facts, max(graph.fact_vectors.size, 1))  # room is made for all that are asked for
+    numbers, scores = graph.fact_vectors.nearest(vector[np.newaxis], most)
+    links = [
+        FactLink(fact, score) for fact, score in zip(numbers[0].tolist(), scores[0].tolist(), strict=True) if fact >= 0
+    ]
+    if settings.seeds != "facts" or not links:
+        return tuple(links)
+    low, high = graph.fact_vectors.range(vector)
     wide = high - low
-    return tuple(
-        FactLink(fact, score, (score - low) / wide if wide > 0 else 1.0)
-        for fact in having[np.lexsort((having, -scores[having]))][:count].tolist()
-        for score in (float(scores[fact]),)
-    )
+    return tuple(replace(link, scaled=(link.score - low) / wide if wide > 0 else 1.0) for link in links)
 
 
 def _words(text: str) -> set[str]:

@@ -64,7 +64,7 @@ class OpenIEFile:
         self._read: dict[bytes, OpenIE] = {}
         try:
             whole: Json = json.loads(self.path.read_bytes())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{self.path} is no JSON: {error}") from error
         docs = whole.get("docs") if isinstance(whole, dict) else None
         if not isinstance(docs, list):
@@ -121,8 +121,12 @@ class OpenIEFile:
     @staticmethod
     def write(path: str | PathLike[str], passages: Iterable[tuple[str, OpenIE]]) -> None:
         """Write passages ("title\\ntext") and what was read out of them, with all keys that HippoRAG's own files have. Its
-        code and this class read it. See `told` for what a memory holds."""
+        code and this class read it. See `told` for what a memory holds. Raises ValueError, and writes nothing, for a triple that
+        is not of three texts."""
         listed = list(passages)
+        for triple in (triple for _, read in listed for triple in read.triples):
+            if not _whole(triple):
+                raise ValueError(f"a triple has three texts, not {triple!r}")
         docs = [
             {
                 "idx": f"chunk-{md5(passage.encode(), usedforsecurity=False).hexdigest()}",
@@ -193,6 +197,10 @@ def _listed(doc: dict[str, Json], name: str) -> list[Json]:
     if not isinstance(found, list):
         raise ValueError(f'its "{name}" should be a list')
     return found
+
+
+def _whole(triple: Sequence[object]) -> bool:
+    return len(triple) == 3 and all(isinstance(item, str) for item in triple)
 
 
 def _triple(given: Json) -> Triple | None:

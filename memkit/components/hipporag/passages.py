@@ -35,9 +35,15 @@ def passages(event: Event) -> list[Passage]:
 
 
 def _parts(event: Event, start: int, end: int) -> list[tuple[int, int]]:
-    if end - start <= LONGEST:
+    """Their spans. As in `Passages` a document has no blanks at its ends, and a turn stays as it is: what both components
+    find is shown once in a prompt."""
+    text = event.text[start:end]
+    if len(text) > LONGEST:
+        return [(start + first, start + last) for first, last in split(text, limit=LONGEST)]
+    if event.kind != "document":
         return [(start, end)]
-    return [(start + first, start + last) for first, last in split(event.text[start:end], limit=LONGEST)]
+    first, last = len(text) - len(text.lstrip()), len(text.rstrip())
+    return [(start + first, start + last)] if first < last else []
 
 
 def _passage(event: Event, start: int, end: int) -> Passage:

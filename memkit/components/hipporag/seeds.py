@@ -8,6 +8,7 @@ of the question; each weighs score / |P|, where |P| counts the passages that hav
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,22 +50,23 @@ def reset(graph: Graph, linked: Linked, near: Floats, settings: Settings) -> Res
     if len(inside) and settings.passages:
         nodes = np.concatenate((nodes, graph.passage_node[inside].astype(np.int64)))
         mass = np.concatenate((mass, _passages(near[inside], settings, float(mass.sum()))))
-    order = np.argsort(nodes)
+    order = np.argsort(nodes, kind="stable")  # the passages rise already
     order = order[mass[order] > 0]
     return Reset(nodes[order], mass[order], min((link.score for link in linked.names), default=1.0))
 
 
 def _named(graph: Graph, linked: Linked, settings: Settings) -> dict[int, float]:
     """The mass of each name: of those of the question, and of those that the kept facts are about."""
+    special = _specificity(graph, settings)
     asked: dict[int, float] = {}
     for link in linked.names:  # assigned, not added: two phrases for one name count once
         # HippoRAG 1 asks for the nearest name and forgets how near it is
         score = 1.0 if settings.version == 1 else link.score
-        asked[link.name] = max(asked.get(link.name, 0.0), score * _specificity(graph, link.name, settings))
+        asked[link.name] = max(asked.get(link.name, 0.0), score * special(link.name))
     told: dict[int, float] = defaultdict(float)
     for fact in linked.facts if settings.told else ():
         for end in {int(graph.subject[fact.fact]), int(graph.object[fact.fact])} - asked.keys():
-            told[end] += max(fact.score, 0.0) * _specificity(graph, end, settings)
+            told[end] += max(fact.score, 0.0) * special(end)
     shares = (1.0 - settings.told, settings.told) if asked and any(told.values()) else (1.0, 1.0)
     mass: dict[int, float] = {}
     for names, share in zip((asked, told), shares, strict=True):
@@ -78,17 +80,20 @@ def _published(graph: Graph, facts: tuple[FactLink, ...], settings: Settings) ->
     ends. Its code fails where a fact has the score 0; here such an end has no mass."""
     sums: dict[int, float] = defaultdict(float)
     times: dict[int, int] = defaultdict(int)
+    special = _specificity(graph, settings)
     for fact in facts:
+        assert fact.scaled is not None  # linked for such seeds
         for end in (int(graph.subject[fact.fact]), int(graph.object[fact.fact])):
-            sums[end] += fact.scaled * _specificity(graph, end, settings)
+            sums[end] += fact.scaled * special(end)
             times[end] += 1
     means = {end: sums[end] / times[end] for end in sums}
     heaviest = sorted(means, key=lambda end: (-means[end], end))[: settings.ends]
     return {end: means[end] for end in heaviest if means[end] > 0}
 
 
-def _specificity(graph: Graph, name: int, settings: Settings) -> float:
-    return 1.0 / max(int(graph.mentions[name]), 1) if settings.specificity else 1.0
+def _specificity(graph: Graph, settings: Settings) -> Callable[[int], float]:
+    mentions = graph.mentions  # once: it counts those of all names
+    return lambda name: 1.0 / max(int(mentions[name]), 1) if settings.specificity else 1.0
 
 
 def _passages(near: Floats, settings: Settings, named: float) -> Floats:

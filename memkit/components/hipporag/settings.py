@@ -22,7 +22,8 @@ class Settings:
     `Settings.published(version)` has what the papers' code does. ValueError for a number that cannot be meant.
 
     Extraction. `entities`: a passage is linked to listed names that are in none of its facts, too (the papers: no).
-    `embed_rules`: facts read by rules get vectors (ours: no, names and passages find as much without).
+    `embed_rules`: facts read by rules get vectors (ours: no, names and passages find as much without). With facts as
+    seeds they need them.
 
     Linking. `longest`: word groups of up to so many words are looked up as names, where they overlap a name that was
     found in the question; 0: only these (the papers). `alike`: the cosine that the nearest name must have to stand
@@ -68,6 +69,8 @@ class Settings:
         if self.seeds not in get_args(Seeds):
             raise ValueError(f"seeds is {self.seeds!r}; it can be {' or '.join(map(repr, get_args(Seeds)))}")
         for name, least in (("longest", 0), ("facts", 0), ("ends", 1), ("company", 0)):
+            if not isinstance(getattr(self, name), int):
+                raise ValueError(f"{name} must be a whole number, not {getattr(self, name)!r}")
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
         for name in ("told", "damping"):
@@ -76,6 +79,9 @@ class Settings:
         for name in ("passages", "sharpness", "own"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be at least 0 and finite, not {getattr(self, name)}")
+        for name in ("alike", "ensemble"):
+            if getattr(self, name) is not None and not -1 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a cosine, from -1 to 1, not {getattr(self, name)}")
         if self.seeds == "names" and self.passages >= 1:
             raise ValueError(f"with names as seeds passages is a share, below 1, not {self.passages}")
 
@@ -85,6 +91,7 @@ class Settings:
         return cls(
             version=version,
             entities=False,
+            embed_rules=version == 2,
             longest=0,
             alike=-1.0,
             facts=5 if version == 2 else 0,

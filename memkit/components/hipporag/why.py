@@ -101,24 +101,35 @@ def _reached(graph: Graph, reset: Reset, damping: float) -> _Reached:
     front = reset.nodes[begins]
     likely[front] = reset.mass[begins] / reset.mass.sum()
     for _ in range(STEPS):
-        front = front[np.lexsort((front, -likely[front]))][:WIDE]
+        front = _likeliest(front, likely[front])
         sizes = walk.indptr[front + 1] - walk.indptr[front]
-        front = front[np.cumsum(sizes) <= max(READ, int(sizes[:1].sum()))]
+        few = np.cumsum(sizes) <= max(READ, int(sizes[:1].sum()))
+        few &= walk.degrees[front] > 0  # a name by itself leads nowhere
+        order = np.flatnonzero(few)[
+            np.argsort(-front[few])
+        ]  # of equal ways the lower source's is written last, and stays
+        front, sizes = front[order], sizes[order]
         if not len(front):
             break
-        sizes = walk.indptr[front + 1] - walk.indptr[front]
-        starts = np.repeat(walk.indptr[front] - np.concatenate(([0], np.cumsum(sizes)[:-1])), sizes)
-        entries = starts + np.arange(len(starts))
-        source, target = np.repeat(front, sizes), walk.indices[entries].astype(np.int64)
-        value = likely[source] * damping * walk.weights[entries] / walk.degrees[source]
-        order = np.lexsort(
-            (source, -value, target)
-        )  # the likeliest way to each node comes first; of equal ones the lower source
-        first = order[np.flatnonzero(np.diff(target[order], prepend=-1))]
-        first = first[value[first] > likely[target[first]]]
-        likely[target[first]], before[target[first]] = value[first], source[first]
-        front = target[first]
+        entries = np.arange(sizes.sum()) + np.repeat(walk.indptr[front] - np.cumsum(sizes) + sizes, sizes)
+        target = walk.indices[entries].astype(np.int64)
+        value = np.repeat(likely[front] * damping / walk.degrees[front], sizes) * walk.weights[entries]
+        better = np.flatnonzero(value > likely[target])
+        source, target, value = np.repeat(front, sizes)[better], target[better], value[better]
+        np.maximum.at(likely, target, value)
+        best = value == likely[target]
+        source, target = source[best], target[best]
+        before[target] = source
+        front = target[before[target] == source]
     return _Reached(likely, before)
+
+
+def _likeliest(nodes: NDArray[np.int64], likely: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The WIDE likeliest, those first; of equal ones the lower node."""
+    if len(nodes) > WIDE:
+        some = likely >= np.partition(likely, len(likely) - WIDE)[len(likely) - WIDE]
+        nodes, likely = nodes[some], likely[some]
+    return nodes[np.lexsort((nodes, -likely))][:WIDE]
 
 
 def _ways(graph: Graph, reset: Reset, ranked: Ranked, settings: Settings) -> list[list[int]]:

@@ -10,7 +10,8 @@ from memkit.components.hipporag.rules.manner import Mention
 from memkit.components.hipporag.rules.tokens import Token
 from memkit.components.hipporag.rules.words import KINDS
 
-_EDGES = " \t\n,;:，。、：；.()[]{}–—-\"'“”«»„`*/&|"
+_EDGES = " \t\n,;:，。、：；.()[]{}–—-\"'“”«»„`*/&|#_=~<>\\"
+_MARKUP = re.compile(r"\*\*|__|`")
 _LIST = re.compile(
     r"(?:,|and|or|&|und|et|y|e|и|και|、|和|與|与|;|/|as well as|,\s*and|,\s*or)?",
     re.IGNORECASE,
@@ -65,7 +66,7 @@ class Teller:
                     and said in _PLACES
                     and relation not in ("in", "on")
                 ):
-                    said = f"{' '.join(relation.split()[-3:])} {said}".strip()
+                    said = f"{_verb(relation)} {said}".strip()
                 elif mention.kind == "date" and said in ("is", "was", "is a", "was a", ""):
                     said = "in"
                 relation = said
@@ -116,9 +117,15 @@ class Teller:
         return self._text[tokens[first].start : tokens[last - 1].end] if last > first else ""
 
 
+def _verb(relation: str) -> str:
+    """The end of a relation, "was founded" of "was founded in", for what is said of the same behind a date."""
+    words = relation.split()[-3:]
+    return " ".join(words[:-1] if words and words[-1] in _PLACES else words)
+
+
 def trimmed(between: str) -> str:
     """The words between two names as a relation: without punctuation, articles and pronouns at its ends."""
-    said = " ".join(between[-400:].split()).strip(_EDGES)
+    said = _MARKUP.sub("", " ".join(between[-400:].split())).strip(_EDGES)
     for cut in ("(", ")"):
         said = said.rpartition(cut)[2].strip(_EDGES)
     words = said.split()
