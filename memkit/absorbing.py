@@ -24,7 +24,7 @@ from memkit.errors import (
 )
 from memkit.offload import NeedsLoop, looped, offload, settled
 from memkit.ports import Component, Consolidates, Progress, Refines, View, stage_of
-from memkit.values import Deferred, Draft, Event, Extraction, Record, Where
+from memkit.values import Deferred, Draft, Event, Extraction, Record, Space, Where
 from memkit.view import Workshop
 
 BATCH = 256  # events shown to a component at once
@@ -205,8 +205,7 @@ class Absorbing:
         if embedder is None:
             return draft
         bare = [n for n, record in enumerate(draft.records) if record.embed and record.vector is None]
-        wanted = [text for text in nodes_of(draft) if text not in draft.vectors]
-        new = await offload(self._store.derived.unembedded, namespace, owner, wanted, embedder.space) if wanted else []
+        new = await self._lacking(namespace, owner, draft, embedder.space)
         if not bare and not new:
             return draft
         records = list(draft.records)
@@ -237,6 +236,15 @@ class Absorbing:
         )
         if not stored:
             raise _OvertakenError
+        embedder = self._shop.embedder
+        # a name that had its vector when this was drafted, and was forgotten since, is new and has none
+        if embedder is not None and await self._lacking(namespace, _owner(component), draft, embedder.space):
+            await self._shop.embed_missing(embedder, Where(namespace=namespace))
+
+    async def _lacking(self, namespace: str, owner: str, draft: Draft, space: Space) -> list[str]:
+        """The names and facts that the draft brings no vector of, and the store has none of."""
+        wanted = [text for text in nodes_of(draft) if text not in draft.vectors]
+        return await offload(self._store.derived.unembedded, namespace, owner, wanted, space) if wanted else []
 
     async def _there(self, event: Event) -> bool:
         where = Where(namespace=event.namespace, ids=frozenset({event.id}))

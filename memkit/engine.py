@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from memkit.absorbing import BATCH, PAUSES, Absorbing, Reader, Refinement, pass_on, told
+from memkit.absorbing import PAUSES, Absorbing, Reader, Refinement, pass_on, told
 from memkit.models.checked import Checked
 from memkit.models.metered import Metered
 from memkit.offload import NeedsLoop, looped, offload, together
@@ -132,14 +132,7 @@ class Engine:
     ) -> None:
         """Give every row in scope, or all, that wants a vector one in the embedder's space. Can be stopped and called
         again at any time."""
-        after = 0
-        while rows := await offload(self.store.spaces.missing, embedder.space, BATCH, after=after, where=where):
-            vectors = await embedder.embed([text for _, text in rows], query=False)
-            await offload(
-                self.store.spaces.fill, embedder.space, dict(zip([id for id, _ in rows], vectors, strict=True))
-            )
-            after = rows[-1][0]
-            progress(len(rows))
+        await self.shop.embed_missing(embedder, where, progress)
 
     def agent(self, name: str) -> Llm | None:
         """The chat model for somebody who is no component; nothing that it replies is kept."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from memkit.models.adaptive import AdaptiveScorer
 from memkit.models.checked import Checked
 from memkit.models.metered import Metered
 from memkit.offload import offload
-from memkit.ports import Graph, Llm, Shelf, Store, TokenScorer
+from memkit.ports import Embedder, Graph, Llm, Shelf, Store, TokenScorer
 from memkit.values import Event, Record, Space, Weave, Where
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+BATCH = 256  # rows that are embedded at once
 PAGE = 64  # events without a session that are looked at together, to find those that have none either
 
 
@@ -35,6 +36,18 @@ class Workshop:
     def space(self) -> Space | None:
         """The space that vectors are made in."""
         return None if self.embedder is None else self.embedder.space
+
+    async def embed_missing(
+        self, embedder: Embedder, where: Where | None = None, progress: Callable[[int], None] = lambda count: None
+    ) -> None:
+        """Give every row in scope, or all, that wants a vector one in the embedder's space. Can be stopped and called
+        again at any time."""
+        spaces, after = self.store.spaces, 0
+        while rows := await offload(spaces.missing, embedder.space, BATCH, after=after, where=where):
+            vectors = await embedder.embed([text for _, text in rows], query=False)
+            await offload(spaces.fill, embedder.space, dict(zip([id for id, _ in rows], vectors, strict=True)))
+            after = rows[-1][0]
+            progress(len(rows))
 
     def view(self, component: str, where: Where) -> StoredView:
         """What a component sees in a scope."""

@@ -78,7 +78,7 @@ def slowly(
 def test_scores_are_those_of_the_definition(graph: Graph, rows: list[int], meaning: list[float]) -> None:
     scores = [1.0, 0.7, 0.6, 0.2, 0.1][: len(rows)]
     asked = naming(graph, "aurora")
-    found = judged(graph, QUESTION, np.array(rows), np.array(scores), np.array(meaning[: len(rows)]), asked)
+    found, _ = judged(graph, QUESTION, np.array(rows), np.array(scores), np.array(meaning[: len(rows)]), asked)
     expected = slowly(graph, rows, scores, meaning[: len(rows)], {link.name for link in asked.names})
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
@@ -88,13 +88,15 @@ def test_a_passage_rises_with_the_one_that_a_name_connects_it_to(graph: Graph) -
     found = in_company(graph, QUESTION, None, ranked, naming(graph, "aurora"), 20)
     assert found.rows.tolist()[:2] == [0, 1]
     assert found.scores[0] == 1.0
+    assert found.company is not None
+    assert found.company.tolist()[1] == 0
     assert (np.diff(found.scores) <= 0).all()
 
 
 def test_a_name_of_the_question_is_no_bridge(graph: Graph) -> None:
     rows, scores, none = np.array([0, 4]), np.array([1.0, 1.0]), np.zeros(2)
-    as_bridge = judged(graph, QUESTION, rows, scores, none, Linked())
-    asked = judged(graph, QUESTION, rows, scores, none, naming(graph, "aurora"))
+    as_bridge, _ = judged(graph, QUESTION, rows, scores, none, Linked())
+    asked, _ = judged(graph, QUESTION, rows, scores, none, naming(graph, "aurora"))
     assert (asked < as_bridge).all()
 
 

@@ -10,9 +10,11 @@ import pytest
 from memkit import Memory, ModelError, ModelReplyError, UnreachableError
 from memkit.engine import Engine
 from memkit.messages import Message, Request
+from memkit.models.checked import Checked
 from memkit.models.metered import Metered
 from memkit.ports import View
 from memkit.testing.components import Notes
+from memkit.testing.embedders import HashEmbedder, Vectors
 from memkit.testing.scripted import ScriptedModel
 from memkit.values import Draft, Event, Extraction, Fact, Record, Where
 from memkit.view import Workshop
@@ -227,3 +229,32 @@ def test_a_second_reading_may_draft_records_of_its_own(opened: Callable[..., Mem
     memory.add("ana")
     memory.sync()
     assert [record.text for record in memory.records("two")] == ["ana", "again"]
+
+
+class Interrupting(HashEmbedder):
+    """Does something before it embeds, once."""
+
+    def __init__(self) -> None:
+        super().__init__(16)
+        self.first: Callable[[], object] | None = None
+
+    async def embed(self, texts: Sequence[str], /, *, query: bool) -> Vectors:
+        first, self.first = self.first, None
+        if first is not None:
+            first()
+        return await super().embed(texts, query=query)
+
+
+def test_a_name_that_is_forgotten_while_it_is_read_again_gets_its_vector() -> None:
+    embedder = Interrupting()
+    store = SqlStore(":memory:")
+    store.spaces.use(embedder.space, whole=True)
+    memory = Memory(Engine(Workshop(store, Checked(embedder)), (TwoReadings("two"),)))
+    first = memory.add("Ana Porto").ids
+    memory.recall("Ana")
+    memory.add("Ana Lisbon")
+    embedder.first = lambda: store.upkeep.forget(Where(namespace="default", ids=frozenset(first)), verify=False)
+    memory.recall("Ana")
+    assert embedder.first is None
+    assert memory.stats().unembedded == 0
+    memory.close()

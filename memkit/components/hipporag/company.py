@@ -45,7 +45,7 @@ def in_company(
         return ranked
     rows, scores = ranked.rows[:size], ranked.scores[:size]
     meaning = np.zeros(len(rows)) if vector is None else graph.shelf.similarity(vector, rows).astype(np.float64)
-    new = judged(graph, question, rows, scores, meaning, linked)
+    new, company = judged(graph, question, rows, scores, meaning, linked)
     new = (new / max(float(new.max()), 1e-12)).round(EQUAL)
     order = np.lexsort((graph.shelf.id[rows], -new))
     rest = ranked.scores[size:] * float(new.min()) / max(float(scores.min()), 1e-12)
@@ -53,14 +53,16 @@ def in_company(
         ranked,
         rows=np.concatenate((rows[order], ranked.rows[size:])),
         scores=np.concatenate((new[order], rest.round(EQUAL))),
+        company=np.concatenate((company[order], np.full(len(rest), -1))),
     )
 
 
 def judged(
     graph: Graph, question: str, rows: NDArray[np.int64], scores: Floats, meaning: Floats, linked: Linked
-) -> Floats:
+) -> tuple[Floats, NDArray[np.int64]]:
     """New scores [n] of the passages `rows` [n], which have `scores` [n] and inner products with the question `meaning`
-    [n] (0 without vectors). Not scaled, and not comparable with the old ones."""
+    [n] (0 without vectors), not scaled, and not comparable with the old ones; and the passage [n] that each goes with, if it
+    owes more to that than to itself, else -1."""
     weights, held = _held(graph.shelf, question, rows)
     near = np.maximum(meaning, 0.0)
     near = near / max(float(near.max(initial=0.0)), 1e-12)
@@ -68,8 +70,8 @@ def judged(
     alone = held.sum(axis=1) / total + near / 2
     together = np.maximum(held[:, None, :], held[None, :, :]).sum(axis=2) / total + (near[:, None] + near[None, :]) / 4
     pairs = together * np.sqrt(scores[:, None] * scores[None, :]) * _links(graph, rows, linked)
-    best: Floats = scores * (FAINT + alone) + pairs.max(axis=1, initial=0.0)
-    return best
+    own, by_pair = scores * (FAINT + alone), pairs.max(axis=1, initial=0.0)
+    return own + by_pair, np.where(by_pair > own, rows[pairs.argmax(axis=1)], -1)
 
 
 def _held(shelf: Shelf, question: str, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:

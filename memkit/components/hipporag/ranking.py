@@ -27,11 +27,18 @@ EQUAL = 7  # decimals of a score; what is closer is equal, and does not depend o
 class Ranked:
     """`rows` [≤ k] are passages, best first, of equal ones that with the smaller record id; `scores` are in [0, 1].
     By the "graph" they are shares of the best score of all passages, whether the mask admits it or not; by
-    "closeness", where nothing was linked, that itself."""
+    "closeness", where nothing was linked, that itself. `company` [≤ k] has for each the passage that it was judged with, if
+    that lifted it, else -1; None where none was."""
 
     rows: NDArray[np.int64]
     scores: Floats
     how: Literal["graph", "closeness"]
+    company: NDArray[np.int64] | None = None
+
+    def at(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> Ranked:
+        """What stands at these places."""
+        company = None if self.company is None else self.company[places]
+        return Ranked(self.rows[places], self.scores[places], self.how, company)
 
 
 def closeness(graph: Graph, question: str, vectors: NDArray[np.float32] | None, settings: Settings) -> Floats:

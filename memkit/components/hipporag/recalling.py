@@ -20,7 +20,7 @@ from memkit.components.hipporag.settings import Settings
 from memkit.hits import Chosen, beside, chosen
 from memkit.offload import NeedsLoop, looped, offload
 from memkit.ports import Graph, Llm, View
-from memkit.values import Cue, Hit, Where
+from memkit.values import Cue, Hit, Record, Where
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 Filter = Literal["auto", "llm", "rules"]
 
 # Without vectors most passages have no word of the question, and what a walk finds among them must not count for nothing:
-# recall@5 on musique / hotpotqa, by rules and words alone, is .717 / .910 with 0 and .671 / .895 with 0.5, the default of `own`.
+# recall@5 on musique / hotpotqa, by rules and words alone, was .717 / .910 with 0 and .671 / .895 with 0.5, the default of `own`,
+# before passages were judged in company.
 BY_WORDS = 0.0
+SHOWN = 60  # characters of a passage without a title, where another one names it
 SPARE = 4  # passages beyond k that are ranked: some repeat others
 
 
@@ -81,7 +83,9 @@ class Recalling:
         vectors = await self._vectors(cue, view, asked)
         settings = self.settings if vectors is not None else replace(self.settings, own=BY_WORDS)
         linked = await offload(linking.linked, asked, graph, vectors, settings)
-        if self.filter == "llm" and llm is None:
+        if not graph.name_vectors.size:
+            told = "no passage has a name: nothing was read out of them yet"
+        elif self.filter == "llm" and llm is None:
             told = _instead("this memory has none")
         if self.filter is not None:
             linked, told = await self._filtered(asked, linked, graph, llm if self.settings.version == 2 else None, told)
@@ -143,21 +147,24 @@ class Recalling:
         ranked = in_company(walk.graph, cue.text, walk.vector, ranked, walk.linked, company)
         floor = cue.floor if cue.floor is not None else np.nextafter(0, 1)  # what has nothing of the question is no hit
         above = ranked.scores >= floor
-        return ranked if above.all() else replace(ranked, rows=ranked.rows[above], scores=ranked.scores[above])
+        return ranked if above.all() else ranked.at(above)
 
     async def _shown(self, cue: Cue, view: View, walk: _Walk, ranked: Ranked, found: list[Chosen]) -> list[Hit]:
         reasons = await offload(why.reasons, walk.graph, walk.linked, walk.reset, ranked, walk.settings)
+        company = await _company(view, walk.graph, ranked)
         sides = await beside(view, walk.graph.shelf, ranked.rows, cue.neighbours, walk.mask)
         also: dict[str, str | float] = {} if walk.told is None else {"question": walk.told}
         return [
             Hit(
                 record=one.record,
                 score=score,
-                why={**reason, **also, **({"repeats folded": one.repeats} if one.repeats else {})},
+                why={**reason, **goes, **also, **({"repeats folded": one.repeats} if one.repeats else {})},
                 before=before,
                 after=after,
             )
-            for one, score, reason, (before, after) in zip(found, ranked.scores.tolist(), reasons, sides, strict=True)
+            for one, score, reason, goes, (before, after) in zip(
+                found, ranked.scores.tolist(), reasons, company, sides, strict=True
+            )
         ]
 
 
@@ -173,5 +180,19 @@ def _known(graph: Graph, where: Where) -> NDArray[np.bool_] | None:
 
 
 def _at(ranked: Ranked, found: list[Chosen]) -> Ranked:
-    places = np.array([one.place for one in found], np.int64)
-    return replace(ranked, rows=ranked.rows[places], scores=ranked.scores[places])
+    return ranked.at(np.array([one.place for one in found], np.int64))
+
+
+async def _company(view: View, graph: Graph, ranked: Ranked) -> list[dict[str, str]]:
+    """For each passage the one that it was judged with, by its title or its first words."""
+    if ranked.company is None:
+        return [{} for _ in ranked.rows]
+    ids = [int(graph.shelf.id[row]) if row >= 0 else 0 for row in ranked.company.tolist()]
+    records = {record.id: record for record in await view.records(sorted(set(ids) - {0}))}
+    return [{"goes with": _named(records[id])} if id in records else {} for id in ids]
+
+
+def _named(record: Record) -> str:
+    title = record.metadata.get("title")
+    text = title if isinstance(title, str) and title else " ".join(record.text.split())
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
