@@ -19,6 +19,7 @@ Json = Scalar | list["Json"] | dict[str, "Json"]
 Metadata = Mapping[str, Json]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HEAVIEST = 1_000  # of an edge of a graph, for each passage that supports it; sums of more would not be exact for long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +215,18 @@ class Weave:
     most: int = 100
     letters: int = 3
     replace: bool = False
+
+    def __post_init__(self) -> None:
+        """ValueError for a number that cannot be meant."""
+        for name in ("fact", "context", "synonym"):
+            weight = getattr(self, name)
+            if weight is not None and not 0 <= weight <= HEAVIEST:
+                raise ValueError(f"{name} is a weight, from 0 to {HEAVIEST}, not {weight}")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold is a cosine, from 0 to 1, not {self.threshold}")
+        for name in ("most", "letters"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,3 +189,9 @@ def test_settings_that_mean_nothing_are_refused(wrong: dict[str, float]) -> None
 
 
 GRAPH = woven()
+
+
+@pytest.mark.parametrize("damping", [-0.1, 0.995, float("nan")])
+def test_a_damping_that_no_walk_takes_is_refused_at_once(damping: float) -> None:
+    with pytest.raises(ValueError, match=r"damping must be from 0 to 0\.99"):
+        Settings(damping=damping)

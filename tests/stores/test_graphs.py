@@ -365,6 +365,24 @@ def test_another_embedder_finds_its_own_synonyms(world: World) -> None:
     assert shown["synonyms"] == world.defined(weave)["synonyms"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"threshold": float("nan")}, "threshold is a cosine, from 0 to 1, not nan"),
+        ({"threshold": -0.5}, "threshold is a cosine"),
+        ({"fact": -1.0}, "fact is a weight, from 0 to 1000, not -1"),
+        ({"context": float("inf")}, "context is a weight"),
+        ({"synonym": float("nan")}, "synonym is a weight"),
+        ({"most": -1}, "most must be at least 0"),
+        ({"letters": -1}, "letters must be at least 0"),
+    ],
+    ids=lambda part: "_".join(part) if isinstance(part, dict) else "",
+)
+def test_a_weave_that_cannot_be_meant_is_refused(arguments: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        Weave(**arguments)
+
+
 def test_nothing_at_all_is_an_empty_graph() -> None:
     world = World(SqlStore(":memory:"))
     graph = world.graph(Weave())

@@ -17,12 +17,16 @@ from numpy.typing import NDArray
 
 from memkit.components.hipporag.normalise import published
 from memkit.values import Space, Weave
+from memkit_stores.database import Database
 from memkit_stores.likeness import GRAIN, Likeness, cosines, grained
+from memkit_stores.likening import Likening
 from memkit_stores.listing import Lists
 from memkit_stores.node_vectors import MANY, NodeVectors
 from memkit_stores.sketch import LEAST, SLACK, Turn, units_of
+from memkit_stores.spaces import number_of
 from memkit_stores.store import SqlStore
-from tests.stores.graph_kit import SPACE, Said, World
+from memkit_stores.synonyms import Change, Net, Waiting
+from tests.stores.graph_kit import COMPONENT, SPACE, Said, World
 
 
 def alike(count: int, dimension: int, seed: int = 0) -> NDArray[np.float32]:
@@ -110,6 +114,29 @@ def test_two_processes_that_look_at_once_write_the_lists_once(tmp_path: Path) ->
     assert written(worlds[0]) == defined(worlds[0], weave)
     for world in worlds:
         world.store.close()
+
+
+@pytest.mark.parametrize("change", ["forget", "add"])
+def test_what_changes_while_lists_are_found_is_on_them_before_they_are_written(change: str) -> None:
+    world, weave = World(SqlStore(":memory:")), Weave(threshold=0.5, most=3)
+    world.add([Said("one", ("abc", "abd")), Said("two", ("abd", "abe", "abf"))])
+    changed = []
+
+    class Overtaken(Net):
+        def _written(self, database: Database, waiting: Waiting, found: Change) -> bool:
+            if not changed:
+                changed.append(world.forget(["e0001"]) if change == "forget" else world.add([Said("three", ("abg",))]))
+            return super()._written(database, waiting, found)
+
+    with world.store.database.read() as connection:
+        number = number_of(connection, SPACE)
+    assert number is not None
+    likening = Likening.of(weave, number, SPACE.dimension)
+    assert likening is not None
+    Overtaken(("n", COMPONENT), likening).completed(world.store.database)
+    assert changed
+    assert written(world) == defined(world, weave)
+    world.store.close()
 
 
 def test_settling_finds_the_synonyms_of_what_came_since() -> None:

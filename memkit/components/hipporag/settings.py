@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from memkit.values import Weave
+from memkit_kernels.ppr import MAX_DAMPING
 
 Seeds = Literal["names", "facts"]
 
@@ -73,9 +74,10 @@ class Settings:
                 raise ValueError(f"{name} must be a whole number, not {getattr(self, name)!r}")
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        for name in ("told", "damping"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
+        if not 0 <= self.told < 1:
+            raise ValueError(f"told must be at least 0 and below 1, not {self.told}")
+        if not 0 <= self.damping <= MAX_DAMPING:
+            raise ValueError(f"damping must be from 0 to {MAX_DAMPING}, not {self.damping}")
         for name in ("passages", "sharpness", "own"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be at least 0 and finite, not {getattr(self, name)}")
