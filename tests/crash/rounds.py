@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 import memkit
+import memkit_kernels
 import memkit_stores
 from tests.crash.aftermath import Told, wrong
 from tests.crash.life import SCRIPT, Life, to_line
@@ -19,7 +20,7 @@ from tests.crash.life import SCRIPT, Life, to_line
 
 def surroundings() -> dict[str, str]:
     """The environment of a process that is to import what this one imports."""
-    homes = [str(Path(str(package.__file__)).parents[1]) for package in (memkit, memkit_stores)]
+    homes = [str(Path(str(package.__file__)).parents[1]) for package in (memkit, memkit_stores, memkit_kernels)]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(homes), "OMP_NUM_THREADS": "1"}
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import memkit
+import memkit_kernels
 import memkit_stores
 from memkit.messages import Request
 from memkit.testing.scripted import ScriptedModel
@@ -229,7 +230,7 @@ def test_a_folder_that_is_none_is_said_so(ask: Ask, folder: Path) -> None:
 
 
 def test_as_a_program_it_says_in_a_line_what_it_cannot_work_with(folder: Path, tmp_path: Path) -> None:
-    homes = [str(Path(str(package.__file__)).parents[1]) for package in (memkit, memkit_stores)]
+    homes = [str(Path(str(package.__file__)).parents[1]) for package in (memkit, memkit_stores, memkit_kernels)]
     homes.append(str(PROGRAM.parents[2] / "kernels"))
     words = [str(folder), QUESTION, "--db", str(tmp_path / "a.db"), "--components", "other"]
     done = subprocess.run(

@@ -209,6 +209,28 @@ def test_a_name_that_gets_its_vector_later_gets_its_synonyms() -> None:
     world.store.close()
 
 
+def test_a_name_that_gets_its_vector_with_a_later_passage_has_it_in_the_first_one_too() -> None:
+    world, weave = World(SqlStore(":memory:"), made=lambda text: None), Weave(threshold=0.5)
+    world.add(FIRST)
+    world.graph(weave)
+    world.made = None
+    world.add([Said("later", ("axe", "axes", "boat"))])
+    graph = world.graph(weave)
+    assert graph.name_vectors.scores(vector("axe"))[graph.find(["axe"])[0]] == pytest.approx(1)
+    assert picture(graph, world.texts())["synonyms"] == world.defined(weave)["synonyms"] != {}
+    world.store.close()
+
+
+def test_a_fact_that_comes_later_does_not_outweigh_the_synonym_that_replaces_it() -> None:
+    world, weave = World(SqlStore(":memory:")), Weave(threshold=0.5, replace=True)
+    world.add([Said("one", ("axe", "axes"))])
+    world.graph(weave)
+    world.add([Said("two", ("axe",), (("axe", "is", "axes"),))])
+    grown = picture(world.graph(weave), world.texts())
+    assert grown["edges"] == pytest.approx(world.defined(weave)["edges"], abs=1e-8)
+    world.store.close()
+
+
 def test_names_are_found_by_their_words_and_not_those_of_other_names() -> None:
     world = World(SqlStore(":memory:"))
     world.add([Said("one", ("the red boat", "red tape", "a boat"))])

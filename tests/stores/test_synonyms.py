@@ -136,6 +136,9 @@ def test_what_changes_while_lists_are_found_is_on_them_before_they_are_written(c
     Overtaken(("n", COMPONENT), likening).completed(world.store.database)
     assert changed
     assert written(world) == defined(world, weave)
+    with world.store.database.read() as connection:
+        gone = "SELECT count(*) FROM likened WHERE node NOT IN (SELECT id FROM nodes)"
+        assert connection.exec_driver_sql(gone).scalar() == 0
     world.store.close()
 
 
