@@ -32,7 +32,7 @@ def section(result: dict[str, Any]) -> str:
 def _figures(row: dict[str, Any] | None) -> str:
     if row is None:
         return "–"
-    low, high = row["recall@5 interval"]
+    low, high = (row["recall@5 interval"][end] for end in ("low", "high"))
     figures = " / ".join(f"{row[name]:.3f}" for name in ("recall@2", "recall@5", "recall@10"))
     return f"{figures} ({low:.2f}–{high:.2f})"
 
