@@ -28,12 +28,14 @@ class TestByMeaning(ComponentContract):
         return HashEmbedder(16)
 
 
+@pytest.mark.slow
 class TestVersion1(TestByMeaning):
     @pytest.fixture
     def component(self) -> Component:
         return HippoRAG(version=1)
 
 
+@pytest.mark.slow
 class TestAsPublished(TestByMeaning):
     @pytest.fixture
     def component(self) -> Component:
