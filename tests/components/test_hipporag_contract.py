@@ -18,6 +18,7 @@ class TestByWords(ComponentContract):
         return HippoRAG()
 
 
+@pytest.mark.slow
 class TestByMeaning(ComponentContract):
     @pytest.fixture
     def component(self) -> Component:
@@ -28,30 +29,20 @@ class TestByMeaning(ComponentContract):
         return HashEmbedder(16)
 
 
-@pytest.mark.slow
 class TestVersion1(TestByMeaning):
     @pytest.fixture
     def component(self) -> Component:
         return HippoRAG(version=1)
 
 
-@pytest.mark.slow
 class TestAsPublished(TestByMeaning):
     @pytest.fixture
     def component(self) -> Component:
         return HippoRAG.published(2, extractor="rules")
 
 
-class OnPostgres:
+class TestOnPostgres(TestByMeaning):
     @pytest.fixture
     def store(self, fresh_postgres_url: str) -> Iterator[Store]:
         with closing(SqlStore(fresh_postgres_url)) as store:
             yield store
-
-
-class TestByWordsOnPostgres(OnPostgres, TestByWords):
-    pass
-
-
-class TestByMeaningOnPostgres(OnPostgres, TestByMeaning):
-    pass
