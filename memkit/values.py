@@ -478,8 +478,9 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgotten:
-    """What `forget` did. `replayed` counts the (namespace, component) pairs that have to absorb events again,
-    because a row had other sources as well.
+    """What `forget` did. `records` are counted without what was read out of the events (`Extraction`), which goes, too.
+    `replayed` counts the (namespace, component) pairs that have to absorb events again, because a row had other sources
+    as well.
 
     `traces` is None when nothing was verified; an empty tuple says that every table, index and file was searched
     (they are named in `searched`) and nothing was left of the texts, metadata, authors, sessions and keys that occurs

@@ -53,12 +53,12 @@ def test_the_graph_has_the_published_counts_but_for_the_empty_name(memory: Memor
     assert sum(len(pair) == 1 for pair in pairs) == 20
 
 
-def test_recall_without_the_models_filter_is_that_of_other_programs(musique: Path, minilm_folder: Path) -> None:
-    """The same method reached 67.2 and 77.8 in another program with these vectors."""
+def test_recall_without_the_models_filter_stays_what_was_measured(musique: Path, minilm_folder: Path) -> None:
+    """Two other programs reached 67.2 and 65.9 at five, and one 77.8 at ten, with the same method; one question is a point."""
     component = HippoRAG.published(2, extractor=OpenIEFile(musique / "openie.json"), filter=None)
     cache = None if CACHE is None else Path(CACHE)
     report = evaluate(musique, components=[component], embedder=str(minilm_folder), cache=cache).report
     assert report["deferred"] == 0
-    assert 100 * report["recall@5"] == pytest.approx(67.2, abs=0.6)
-    assert 100 * report["recall@10"] == pytest.approx(77.8, abs=0.5)
+    assert 100 * report["recall@5"] == pytest.approx(67.75, abs=0.3)
+    assert 100 * report["recall@10"] == pytest.approx(77.83, abs=0.3)
     assert report["graph"]["hipporag"]["synonym_edges"] == 7_121  # 14,220 directed ones, of which 22 go one way only

@@ -105,9 +105,8 @@ def _reached(graph: Graph, reset: Reset, damping: float) -> _Reached:
         sizes = walk.indptr[front + 1] - walk.indptr[front]
         few = np.cumsum(sizes) <= max(READ, int(sizes[:1].sum()))
         few &= walk.degrees[front] > 0  # a name by itself leads nowhere
-        order = np.flatnonzero(few)[
-            np.argsort(-front[few])
-        ]  # of equal ways the lower source's is written last, and stays
+        # of equal ways that of the lower source is written last, and stays
+        order = np.flatnonzero(few)[np.argsort(-front[few])]
         front, sizes = front[order], sizes[order]
         if not len(front):
             break

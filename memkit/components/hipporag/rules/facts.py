@@ -56,9 +56,8 @@ class Teller:
         for mention in found:
             start = previous.last if previous else self._opening(tokens, about)
             between = self._between(tokens, start, mention.first)
-            if previous is not None and _LIST.fullmatch(between.strip()):
-                pass  # one more of a list: what is said of the one before is said of this
-            else:
+            # one more of a list: what is said of the one before is said of this
+            if previous is None or not _LIST.fullmatch(between.strip()):
                 said = trimmed(between)
                 if (
                     previous is not None
