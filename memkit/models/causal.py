@@ -3,6 +3,9 @@
 The text is scored by windows: a model reads at most `window` tokens, and when they are full it goes on with the newer
 half of them. So each token, but for the first of the stream, is predicted from at least half a window, and a stream
 of any length is read in bounded memory, each token passing through the model twice at most.
+
+Where the model's head is a linear map of its last hidden states, as nearly all are, tokens are told from those by
+`memkit_kernels.linear_surprisal`, and logits are never held (memkit/models/heads.py).
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import math
 import os
 import re
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +33,14 @@ try:
     from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
     from transformers.utils import cached_file
 
+    from memkit.models.heads import PROBE, Head, head_of
     from memkit.models.loading import without_progress_bars
 except ImportError as error:
     raise ImportError('causal models need the extra "local" of agentic-memkit (transformers, torch)') from error
 
 WINDOW = 1024  # tokens, unless the model reads fewer
-LEAST_WINDOW = 4
-ROWS = 256  # tokens whose distributions are held at once: a vocabulary of 150,000 makes that 150 MB
+LEAST_WINDOW = PROBE
+ROWS = 256  # tokens that pass through the model at once; by logits, a vocabulary of 150,000 makes that 150 MB
 _LONE = re.compile("[\ud800-\udfff]")  # no tokenizer takes a lone surrogate
 _BITS = 1 / math.log(2)  # a nat
 
@@ -46,6 +51,7 @@ class _Loaded:
     borrowed"."""
 
     model: Any  # transformers has no type for what AutoModelForCausalLM returns
+    head: Head
     tokenizer: PreTrainedTokenizerBase
     window: int
     begin: int | None
@@ -63,6 +69,8 @@ class CausalScorer:
     neither, the first token of a stream is taken for one of all tokens alike. Where several tokens stand for one
     character, or one for none, they are told as one: spans never divide a character. Nothing in a text is a special
     token; "<s>" is three signs.
+
+    `scored_by` tells whether logits are made. Where they are, a RuntimeWarning says why.
 
     Raises ModelError when the model cannot be loaded or used. The same calls give the same bits on the same device.
     """
@@ -91,13 +99,24 @@ class CausalScorer:
         begin = tokenizer.bos_token_id
         if begin is None:
             begin = tokenizer.eos_token_id
-        self._loaded = _Loaded(model, tokenizer, window, begin, threading.Lock())
+        try:
+            head = head_of(model)
+        except (RuntimeError, ValueError) as error:  # torch raises nothing narrower
+            raise ModelError(f"the causal model {name!r} failed on {PROBE} tokens ({error})") from error
+        if head.why:
+            warnings.warn(f"{name!r} is scored by its logits: {head.why}", RuntimeWarning, stacklevel=2)
+        self._loaded = _Loaded(model, head, tokenizer, window, begin, threading.Lock())
         self._name = f"{fingerprint(folder)} {dtype} {window}"
 
     @property
     def name(self) -> str:
         """See `memkit.ports.TokenScorer.name`. It names the model by its content, not by its place."""
         return self._name
+
+    @property
+    def scored_by(self) -> str:
+        """What tells tokens: "hidden states", without logits, or "logits", where the head is not known to be linear."""
+        return "logits" if self._loaded.head.why else "hidden states"
 
     def start(self) -> CausalReading:
         """See `memkit.ports.TokenScorer.start`."""
@@ -111,7 +130,7 @@ class CausalReading:
         self._loaded = loaded
         self._read: list[int] = []  # the tokens that the model has in view
         self._cache: Any = None
-        self._next: torch.Tensor | None = None  # log probabilities of the next token, float32, shape [vocabulary]
+        self._last: torch.Tensor | None = None  # what the head makes the next token's probabilities of, one row
 
     def read(self, text: str, /) -> Surprisal:
         """See `memkit.ports.Reading.read`. Tokens do not reach from one call into the next."""
@@ -119,7 +138,7 @@ class CausalReading:
         try:
             with torch.inference_mode():
                 told = [pair for part in self._parts(tokens) for pair in self._score(part)]
-        except RuntimeError as error:  # torch raises nothing narrower
+        except (RuntimeError, ValueError) as error:  # torch raises nothing narrower
             raise ModelError(f"the causal model failed on {len(tokens)} tokens ({error})") from error
         return _by_character(spans, told)
 
@@ -128,7 +147,7 @@ class CausalReading:
         other = CausalReading(self._loaded)
         with torch.inference_mode():
             other._cache = copy.deepcopy(self._cache)
-        other._read, other._next = list(self._read), self._next
+        other._read, other._last = list(self._read), self._last
         return other
 
     def _tokens(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
@@ -166,29 +185,26 @@ class CausalReading:
     def _score(self, part: list[int]) -> list[tuple[float, float]]:
         """Bits and entropy of tokens that follow what was read. Each is told by the distribution that the one before
         it left."""
-        before = self._next
+        head, before = self._loaded.head, self._last
         after = self._forward(part)
         if before is None:  # no begin-of-text token, and nothing read: all tokens alike
-            before = torch.full_like(after[0], -math.log(after.shape[1]))
-        told = torch.cat((before[None], after[:-1]))
-        bits = -told.gather(1, torch.tensor(part, device=told.device)[:, None])[:, 0]
-        entropy = torch.special.entr(told.exp()).sum(1)
-        if bool(torch.isnan(bits).any() | torch.isnan(entropy).any()):
+            alike, rows, labels = [math.log(head.words)], after[:-1], part[1:]
+        else:
+            alike, rows, labels = [], torch.cat((before[None], after[:-1])), part
+        surprisal, entropy = head.told(rows, torch.tensor(labels, dtype=torch.int64, device=rows.device))
+        if bool(torch.isnan(surprisal).any() | torch.isnan(entropy).any()):
             raise ModelError("the causal model gave NaN for a probability; try dtype='float32'")
-        return list(zip((bits * _BITS).tolist(), (entropy * _BITS).tolist(), strict=True))
+        columns = (alike + surprisal.tolist(), alike + entropy.tolist())
+        return [(bits * _BITS, expected * _BITS) for bits, expected in zip(*columns, strict=True)]
 
     def _forward(self, tokens: list[int]) -> torch.Tensor:
-        """Log probabilities after each of the tokens, float32, shape [tokens, vocabulary]. They have been read
-        then."""
-        model = self._loaded.model
+        """A row for each of the tokens, of which the head tells the next one. They have been read then."""
         whole = tokens if self._cache is not None or not self._read else self._read + tokens
-        given = torch.tensor([whole], device=model.device)
-        found = model(input_ids=given, past_key_values=self._cache, use_cache=True)
-        self._cache = getattr(found, "past_key_values", None)  # without one, the model reads everything again
+        given = torch.tensor([whole], device=self._loaded.model.device)
+        rows, self._cache = self._loaded.head.rows(given, self._cache)  # without a cache, the model reads all again
         self._read = self._read + tokens
-        logs = torch.log_softmax(found.logits[0, -len(tokens) :].float(), dim=-1)
-        self._next = logs[-1].clone()
-        return logs
+        self._last = rows[-1].clone()
+        return rows[-len(tokens) :]
 
 
 def _by_character(spans: Sequence[tuple[int, int]], told: Sequence[tuple[float, float]]) -> Surprisal:
