@@ -1,13 +1,10 @@
 """The Triton kernel of sim_topk, held to the definition: on a GPU, else in Triton's interpreter.
 
-Sizes are small: the interpreter takes about a second for a search. Numbers are small integers where a result has to be
+Sizes are small: the interpreter takes half a second for a search. A search of 64 * k keys and fewer measures them all; so
+where the pass over the keys is meant, keys are more.  Numbers are small integers where a result has to be
 equal and not just close, since sums of their products are exact in every dtype.
 """
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,9 +17,10 @@ from torch.utils._pytree import tree_leaves
 
 from memkit_kernels import sim_topk
 from memkit_kernels.backend import BackendUnavailable, interpreted, report
-from memkit_kernels.sim_topk import Metric
+from memkit_kernels.sim_topk import Metric, kernel, pack_mask
 from memkit_kernels.sim_topk.kernel import sim_topk_triton
-from memkit_kernels.sim_topk.reference import similarity
+from memkit_kernels.sim_topk.maxima.kernel import CONFIGS
+from memkit_kernels.sim_topk.reference import Search, similarity
 from memkit_kernels.testing import assert_close, surrounded
 
 INF = torch.inf
@@ -55,7 +53,7 @@ def assert_equal(found: Found, defined: Found) -> None:
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize(
     ("m", "n", "d", "k"),
-    [(1, 1, 1, 1), (1, 100, 15, 100), (15, 63, 65, 16), (63, 15, 100, 2), (65, 65, 63, 5), (3, 300, 1, 128)],
+    [(1, 1, 1, 1), (1, 100, 15, 100), (2, 700, 100, 2), (3, 63, 65, 16), (15, 65, 63, 1), (1, 300, 1, 3)],
     ids=lambda size: str(size),
 )
 def test_the_kernel_finds_what_the_definition_says(
@@ -70,20 +68,24 @@ def test_the_kernel_finds_what_the_definition_says(
 def test_scores_are_close_to_float64_and_belong_to_their_indices(
     metric: Metric, dtype: torch.dtype, device: torch.device
 ) -> None:
-    queries, keys = normal(5, 100, device=device, dtype=dtype), normal(150, 100, device=device, dtype=dtype, seed=1)
-    bias = normal(150, device=device, seed=2)
-    scores, indices = sim_topk(queries, keys, 10, metric=metric, bias=bias, backend="triton")
+    queries, keys = normal(3, 100, device=device, dtype=dtype), normal(250, 100, device=device, dtype=dtype, seed=1)
+    bias = normal(250, device=device, seed=2)
+    scores, indices = sim_topk(queries, keys, 3, metric=metric, bias=bias, backend="triton")
     everything = similarity(queries.double(), keys.double(), metric) + bias.double()
-    assert_close(scores, everything.topk(10).values, dtype=torch.float32)
+    assert_close(scores, everything.topk(3).values, dtype=torch.float32)
     assert_close(scores, everything.gather(1, indices), dtype=torch.float32)
-    assert all(len(set(row)) == 10 for row in indices.tolist())
+    assert all(len(set(row)) == 3 for row in indices.tolist())
+
+
+def test_more_queries_than_a_tile_has_are_searched(device: torch.device) -> None:
+    assert_equal(*both(integers(65, 3, device=device), integers(65, 3, device=device, seed=1), 1))
 
 
 def test_ties_go_to_the_lower_index(device: torch.device) -> None:
-    keys = torch.ones(300, 4, device=device)
-    keys[[7, 150, 299]] = 2.0
+    keys = torch.ones(500, 4, device=device)
+    keys[[7, 250, 499]] = 2.0
     _, indices = sim_topk(torch.ones(2, 4, device=device), keys, 6, backend="triton")
-    assert indices.tolist() == [[7, 150, 299, 0, 1, 2]] * 2
+    assert indices.tolist() == [[7, 250, 499, 0, 1, 2]] * 2
 
 
 def test_minus_zero_ties_with_zero(device: torch.device) -> None:
@@ -94,13 +96,15 @@ def test_minus_zero_ties_with_zero(device: torch.device) -> None:
     assert found[1].tolist() == [[0, 1, 2]]
 
 
-@pytest.mark.parametrize("shape", [(150,), (5, 150)], ids=str)
-def test_the_mask_comes_before_the_limit(shape: tuple[int, ...], device: torch.device) -> None:
-    queries, keys = integers(5, 8, device=device), integers(150, 8, device=device, seed=1)
+@pytest.mark.parametrize("bits", [1, 8, 32])
+@pytest.mark.parametrize("shape", [(250,), (3, 250)], ids=str)
+def test_the_mask_comes_before_the_limit(shape: tuple[int, ...], bits: int, device: torch.device) -> None:
+    queries, keys = integers(3, 8, device=device), integers(250, 8, device=device, seed=1)
     mask = integers(*shape, device=device, seed=2) > 1
-    found, defined = both(queries, keys, 10, mask=mask)
+    words = {1: mask, 32: pack_mask(mask), 8: pack_mask(mask).view(torch.uint8)}[bits]
+    found, defined = both(queries, keys, 2, mask=words)
     assert_equal(found, defined)
-    assert mask.expand(5, 150).gather(1, found[1]).all()
+    assert mask.expand(3, 250).gather(1, found[1]).all()
 
 
 def test_the_places_left_over_hold_minus_infinity_and_minus_one(device: torch.device) -> None:
@@ -112,14 +116,16 @@ def test_the_places_left_over_hold_minus_infinity_and_minus_one(device: torch.de
 
 
 @pytest.mark.parametrize("metric", ["ip", "cosine", "l2"])
-def test_nan_never_wins(metric: Metric, device: torch.device) -> None:
+@pytest.mark.parametrize("n", [8, 150])
+def test_nan_never_wins(metric: Metric, n: int, device: torch.device) -> None:
     queries, keys = integers(3, 5, device=device) + 0.5, integers(8, 5, device=device, seed=1) + 0.5
     queries[1, 2] = torch.nan
     keys[[0, 4], [1, 3]] = torch.nan
-    found, defined = both(queries, keys, 8, metric=metric)
+    keys = torch.cat((torch.full((n - 8, 5), torch.nan, device=device), keys))  # of the groups, all but the last
+    found, defined = both(queries, keys, 1 if n > 8 else 8, metric=metric)
     assert torch.equal(found[1], defined[1])
-    assert found[1][1].tolist() == [-1] * 8
-    assert sorted(found[1][0].tolist()) == [-1, -1, 1, 2, 3, 5, 6, 7]
+    assert set(found[1][1].tolist()) == {-1}
+    assert not {n - 8, n - 4} & set(found[1][0].tolist())
 
 
 def test_a_bias_of_minus_infinity_shuts_out_and_of_infinity_wins(device: torch.device) -> None:
@@ -146,11 +152,11 @@ def test_l2_measures_near_duplicates_by_their_differences(device: torch.device) 
 
 @pytest.mark.parametrize("metric", ["ip", "l2"])
 def test_padding_outside_the_tensors_is_not_read(metric: Metric, device: torch.device) -> None:
-    queries, keys = integers(5, 70, device=device), integers(140, 70, device=device, seed=1)
-    bias, mask = integers(140, device=device, seed=2), integers(5, 140, device=device, seed=3) > -2
-    plain = sim_topk(queries, keys, 7, metric=metric, bias=bias, mask=mask)
+    queries, keys = integers(3, 70, device=device), integers(240, 70, device=device, seed=1)
+    bias, mask = integers(240, device=device, seed=2), integers(3, 240, device=device, seed=3) > -2
+    plain = sim_topk(queries, keys, 2, metric=metric, bias=bias, mask=mask)
     within = sim_topk(
-        surrounded(queries), surrounded(keys), 7, metric=metric,
+        surrounded(queries), surrounded(keys), 2, metric=metric,
         bias=surrounded(bias), mask=surrounded(mask, poison=True), backend="triton",
     )  # fmt: skip
     assert_equal(within, plain)
@@ -158,10 +164,10 @@ def test_padding_outside_the_tensors_is_not_read(metric: Metric, device: torch.d
 
 def test_any_strides_are_read(device: torch.device) -> None:
     queries = integers(40, 6, device=device).T[::2]
-    keys = integers(40, 200, device=device, seed=1).T[::2]
-    bias = integers(1, device=device, seed=2).expand(100)
-    mask = (integers(100, 3, device=device, seed=3) > -3).T
-    assert_equal(*both(queries, keys, 6, bias=bias, mask=mask))
+    keys = integers(40, 400, device=device, seed=1).T[::2]
+    bias = integers(1, device=device, seed=2).expand(200)
+    mask = (integers(200, 3, device=device, seed=3) > -3).T
+    assert_equal(*both(queries, keys, 2, bias=bias, mask=mask))
 
 
 @pytest.mark.skipif(not interpreted(), reason="a sparse file is a CPU's memory")
@@ -186,18 +192,34 @@ def test_no_queries_or_no_keys_is_an_ordinary_case(m: int, n: int, device: torch
     assert found[0].shape == found[1].shape == (m, 2)
 
 
-def test_the_number_of_splits_does_not_change_the_result(device: torch.device) -> None:
-    queries, keys = normal(2, 20, device=device), normal(600, 20, device=device, seed=1)
-    one, three, seven = (
-        sim_topk_triton(queries, keys, 12, metric="l2", bias=None, mask=None, splits=splits) for splits in (1, 3, 7)
-    )
+def test_the_number_of_programs_does_not_change_the_result(device: torch.device) -> None:
+    queries, search = normal(2, 20, device=device), Search(keys=normal(600, 20, device=device, seed=1), metric="l2")
+    one, three, seven = (sim_topk_triton(queries, 2, search, programs=programs) for programs in (1, 3, 7))
     assert_equal(three, one)
-    assert_equal(seven, one)  # more than there are tiles
+    assert_equal(seven, one)  # more than there are units of keys
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: "-".join(map(str, config.kwargs.values())))
+def test_every_tile_finds_the_same(config: triton.Config, device: torch.device) -> None:
+    queries, keys = integers(2, 150, device=device).half(), integers(300, 150, device=device, seed=1).half()
+    found = sim_topk_triton(queries, 1, Search(keys=keys, metric="cosine"), config=config)
+    defined = sim_topk(queries, keys, 1, metric="cosine", backend="torch")
+    assert torch.equal(found[1], defined[1])
+    assert_close(found[0], defined[0], dtype=torch.float32)
+
+
+def test_blocks_of_queries_share_nothing(device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    queries, keys = integers(3, 8, device=device), integers(200, 8, device=device, seed=1)
+    mask = integers(3, 200, device=device, seed=2) > 0
+    ranges = {"cu_seqlens": torch.tensor([0, 90, 200], device=device), "within": torch.tensor([1, 0, 1])}
+    ranges["within"] = ranges["within"].to(device)
+    monkeypatch.setattr(kernel, "MAXIMA_BYTES", 2 * 4 * 4)  # two queries of four groups
+    assert_equal(*both(queries, keys, 2, mask=mask, **ranges))
 
 
 def test_two_runs_are_bit_equal(device: torch.device) -> None:
     queries, keys = normal(3, 33, device=device), normal(200, 33, device=device, seed=1)
-    first, second = (sim_topk(queries, keys, 8, metric="cosine", backend="triton") for _ in range(2))
+    first, second = (sim_topk(queries, keys, 2, metric="cosine", backend="triton") for _ in range(2))
     assert_equal(first, second)
 
 
@@ -213,10 +235,10 @@ class Largest(TorchDispatchMode):
 
 
 def test_the_scores_are_never_stored(device: torch.device) -> None:
-    queries, keys = torch.ones(16, 1, device=device), torch.ones(400, 1, device=device)
+    queries, keys = torch.ones(4, 1, device=device), torch.ones(4000, 1, device=device)
     with Largest() as largest:
-        sim_topk_triton(queries, keys, 2, metric="ip", bias=None, mask=None, splits=2)
-    assert largest.nbytes <= keys.nbytes  # the lists take 512 bytes; the scores would be 16 times the keys
+        sim_topk_triton(queries, 1, Search(keys=keys, metric="ip"))
+    assert largest.nbytes <= keys.nbytes  # the interpreter copies them; all scores would be four times that
 
 
 @triton.jit
@@ -242,28 +264,3 @@ def test_bfloat16_in_the_interpreter_is_refused_and_not_computed_wrongly() -> No
     x = torch.ones(1, 1, dtype=torch.bfloat16)
     with pytest.raises(BackendUnavailable, match="interpreter computes bfloat16 products wrongly"):
         sim_topk(x, x, 1, backend="triton")
-
-
-POINTERS = {
-    "q": "*bf16", "k": "*bf16", "bias": "*fp32", "mask": "*i1",
-    "lists": "*i64", "scores": "*fp32", "indices": "*i64",
-}  # fmt: skip
-NUMBERS = ("M", "N", "D", "tiles_per_split", "candidates", "kept", "q_row", "k_row", "mask_row")
-BOTH = {"METRIC": "l2", "K": 16, "BD": 64, "q_step": 1, "k_step": 1, "bias_step": 1}
-
-
-@pytest.mark.slow
-def test_the_kernels_compile_for_a_gpu(tmp_path: Path) -> None:
-    types = {**POINTERS, **dict.fromkeys(NUMBERS, "i32")}
-    shared = {"module": "memkit_kernels.sim_topk.kernel", "types": types, "warps": 4}
-    search = {"kernel": "_search", "constants": {**BOTH, "mask_step": 1, "BM": 16, "BN": 128}}
-    finish = {"kernel": "_finish", "constants": {**BOTH, "CHUNK": 64}}
-    here = Path(__file__)
-    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    environment |= {"PYTHONPATH": str(here.parents[2] / "kernels"), "TRITON_CACHE_DIR": str(tmp_path)}
-    command = [sys.executable, here.parent / "compile_for_gpu.py", json.dumps([shared | search, shared | finish])]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    searching, finishing = json.loads(done.stdout)
-    assert "mma.sync" in searching  # the matrix unit
-    assert ".target sm_90" in finishing

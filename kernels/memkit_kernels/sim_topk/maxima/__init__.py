@@ -1,0 +1,1 @@
+"""The first pass of sim_topk: the best score of each group of keys. kernel.py is in Triton."""
