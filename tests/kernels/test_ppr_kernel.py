@@ -1,21 +1,19 @@
 """ppr in torch and in Triton, held to numpy: on a GPU, else on a CPU and in Triton's interpreter."""
 
-import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+Tensor = torch.Tensor
 pytest.importorskip("triton")
 
 from memkit_kernels.backend import BackendUnavailable, interpreted, report  # noqa: E402
 from memkit_kernels.ppr import Graph, ppr  # noqa: E402
-from memkit_kernels.ppr.batched import transition  # noqa: E402
-from memkit_kernels.ppr.kernel import Pieces, neighbour_mean  # noqa: E402
+from memkit_kernels.ppr.batched import Run, Update, ppr_torch, transition  # noqa: E402
+from memkit_kernels.ppr.kernel import Pieces, neighbour_mean, update, warm  # noqa: E402
 from memkit_kernels.testing import assert_close  # noqa: E402
 
 DTYPES = [torch.float32, torch.float64]
@@ -63,8 +61,55 @@ def test_long_rows_are_summed_in_pieces(piece: int, device: torch.device) -> Non
     assert_close(found, expected, dtype=torch.float64)
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("in_place", [False, True], ids=["apart", "in place"])
+def test_a_step_of_the_iteration_is_one_launch_for_rows_and_pieces(
+    in_place: bool, dtype: torch.dtype, device: torch.device
+) -> None:
+    """Rows of one piece, rows of many, and one without entries."""
+    hub = Graph.of(np.zeros(40, np.int64), np.arange(1, 41), np.arange(1, 41), nodes=42)
+    x, source, before = (resets_for(hub, 9, dtype, device).T.contiguous() * scale for scale in (1.0, 0.25, 4.0))
+    factors = torch.tensor([0.5, 1.25], dtype=dtype, device=device)
+    mean, expected = mean_of(hub, x, 7)
+    after = source.double().cpu() + 0.5 * expected
+    out = before.clone() if in_place else torch.empty_like(before)
+    pieces = Pieces.of(hub.indptr, hub.indices, transition(hub), x, 7)
+    update(pieces, x, source, None, factors, plain := torch.empty_like(x))
+    assert_close(plain, after, dtype=dtype)
+    update(pieces, x, source, out if in_place else before, factors, out)
+    was = before.double().cpu()
+    assert_close(out, was + 1.25 * (after - was), dtype=dtype)
+    assert_close(mean, expected, dtype=dtype)
+
+
+def test_an_iteration_that_has_to_look_again_goes_on_where_it_was(device: torch.device) -> None:
+    """One edge has most of the weight, so that the error shrinks slower than the first look expects."""
+    star = Graph.of([0, 0, 0, 0, 1], [1, 2, 3, 4, 5], [1, 1, 1, 1, 100], nodes=6)
+    resets = torch.eye(6, dtype=torch.float64, device=device)[-2:]
+    looks = []
+
+    def kernel(graph: Graph, like: torch.Tensor) -> Update:
+        pieces = Pieces.of(graph.indptr, graph.indices, transition(graph), like)
+
+        def counted(x: Tensor, source: Tensor, before: Tensor | None, factors: Tensor, out: Tensor) -> None:
+            looks.append(before is None)
+            update(pieces, x, source, before, factors, out)
+
+        return counted
+
+    run = Run(damping=0.9, tolerance=1e-3, backend="triton", strict=True, kernel=kernel)
+    found = np.asarray(ppr_torch(star, resets, run).cpu())
+    assert sum(looks) == 4  # the first step, and three looks
+    assert np.abs(found - ppr(star, resets.cpu().numpy(), damping=0.9)).sum(1).max() < 1e-3
+
+
+def test_warming_compiles_what_a_call_runs(device: torch.device) -> None:
+    for dtype in (torch.bfloat16, torch.float64):
+        warm(device, dtype)
+
+
 def test_two_runs_of_the_kernel_are_bit_equal(device: torch.device) -> None:
-    graph = random_graph(65, 400)
+    graph = random_graph(15, 60)
     x = resets_for(graph, 3, torch.float32, device).T.contiguous()
     assert torch.equal(mean_of(graph, x, 4)[0], mean_of(graph, x, 4)[0])
 
@@ -80,16 +125,18 @@ def test_rows_beyond_two_to_the_31_numbers_are_reached(tmp_path: Path) -> None:
     y = torch.from_file(str(tmp_path / "y"), shared=True, size=3 * columns, dtype=torch.float32).view(3, columns)
     graph = Graph.of([0], [2], nodes=3)
     pieces = Pieces.of(graph.indptr, graph.indices, transition(graph), x)
-    from memkit_kernels.ppr.kernel import _gather_sum
+    from memkit_kernels.ppr.kernel import _sweep
 
-    _gather_sum[(3, 1)](*pieces.first, pieces.indices, pieces.weights, x, y, columns, BK=16, BM=16)
+    _sweep[(3, 1)](
+        *pieces.first, pieces.indices, pieces.weights, x, None, None, None, y, y, 3, columns, BK=16, BM=16
+    )  # fmt: skip
     assert y[0, :5].tolist() == [1.0, 2.0, 3.0, 4.0, 0.0]
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("backend", ["torch", "triton"])
 def test_torch_and_triton_come_to_what_numpy_does(backend: str, dtype: torch.dtype, device: torch.device) -> None:
-    graph = random_graph(17, 30)
+    graph = random_graph(9, 15)
     resets = resets_for(graph, 3, dtype, device)
     with report() as ran:
         found = ppr(graph, resets, backend=backend, tolerance=None if dtype == torch.float32 else 1e-11)
@@ -154,20 +201,16 @@ def raise_for_meta() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "fp64"])
-def test_the_kernel_compiles_for_a_gpu_that_is_not_here(dtype: str) -> None:
+def test_the_kernel_compiles_for_a_gpu_that_is_not_here(
+    dtype: str, built_for_gpu: Callable[..., list[dict[str, object]]]
+) -> None:
     """The interpreter accepts what the compiler refuses."""
-    types = dict.fromkeys(("begins", "ends", "targets"), "*i64") | {"indices": "*i32", "M": "i32"}
-    types |= dict.fromkeys(("weights", "x", "y"), f"*{dtype}")
+    types = dict.fromkeys(("begins", "ends", "targets"), "*i64") | {"indices": "*i32", "N": "i32", "M": "i32"}
+    types |= dict.fromkeys(("weights", "x", "source", "before", "factors", "out", "parts"), f"*{dtype}")
     asked = {
-        "module": "memkit_kernels.ppr.kernel", "kernel": "_gather_sum", "types": types,
-        "constants": {"BK": 16, "BM": 64}, "warps": 4,
+        "module": "memkit_kernels.ppr.kernel", "kernel": "_sweep", "types": types,
+        "constants": {"BK": 16, "BM": 64}, "warps": 2,
     }  # fmt: skip
-    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    environment["PYTHONPATH"] = str(Path(__file__).parents[2] / "kernels")
-    program = Path(__file__).with_name("compile_for_gpu.py")
-    ran = subprocess.run(
-        [sys.executable, program, json.dumps([asked])], capture_output=True, text=True, check=False, env=environment
-    )
-    assert ran.returncode == 0, ran.stderr
-    (ptx,) = json.loads(ran.stdout)
-    assert "ld.global" in ptx
+    (built,) = built_for_gpu(asked)
+    assert f"ld.global.v{4 if dtype == 'fp32' else 2}" in built["ptx"]
+    assert built["spilled"] == 0

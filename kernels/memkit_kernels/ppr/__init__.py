@@ -7,7 +7,7 @@ when a GPU does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import numpy as np
@@ -22,6 +22,8 @@ from memkit_kernels.reporting import BackendUnavailable, tell
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from memkit_kernels.ppr.batched import Update
 
 __all__ = ["MAX_DAMPING", "BackendUnavailable", "Graph", "Runs", "Sweeps", "Top", "ppr", "ppr_top"]
 
@@ -70,7 +72,7 @@ def ppr(
         raise ValueError(f"{backend} takes an array, not {type(reset).__name__}")
     from memkit_kernels.ppr.batched import Run, ppr_torch  # torch is optional, and slow to import
 
-    run = Run(damping=damping, tolerance=tolerance, backend=backend, strict=strict, kernel=_kernel_mean)
+    run = Run(damping=damping, tolerance=tolerance, backend=backend, strict=strict, kernel=_kernel_update)
     return cast("Floats | Tensor", ppr_torch(graph, reset, run))
 
 
@@ -159,17 +161,17 @@ def _product(graph: Graph, backend: Sweeps) -> tuple[Product, str]:
     return Blocks.of(graph), missing[0]
 
 
-def _kernel_mean(graph: Graph, like: Tensor) -> Callable[[Tensor], Tensor]:
-    """P x by the kernel, for tensors of this dtype and device."""
+def _kernel_update(graph: Graph, like: Tensor) -> Update:
+    """The kernel's update, for tensors of this dtype and device."""
     from memkit_kernels.ppr.batched import transition
-    from memkit_kernels.ppr.kernel import Pieces, neighbour_mean  # triton is optional, and slow to import
+    from memkit_kernels.ppr.kernel import Pieces, update  # triton is optional, and slow to import
 
     name = ("pieces", like.device, like.dtype)
     pieces = graph.kept.get(name)
     if not isinstance(pieces, Pieces):
         pieces = Pieces.of(graph.indptr, graph.indices, transition(graph), like)
         graph.kept[name] = pieces
-    return lambda x: neighbour_mean(pieces, x)
+    return partial(update, pieces)
 
 
 def _check_damping(damping: float) -> None:

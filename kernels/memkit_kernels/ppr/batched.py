@@ -19,21 +19,23 @@ from memkit_kernels.ppr.sweeps import finest, restart, steps_at_most
 
 DTYPES = frozenset({torch.float32, torch.float64})
 SINGLE = 1e8  # float32 is that much coarser than float64
-LOOK_EVERY = 4  # steps between two looks at the error, each of which waits for the device
+LOOK_EVERY = 2  # steps between two looks at the error, each of which waits for the device
 
 
-Mean = Callable[[Tensor], Tensor]  # P x for x [N, M]
+Update = Callable[[Tensor, Tensor, Tensor | None, Tensor, Tensor], None]
+"""`update(x, source, before, factors, out)`, all `[N, M]` but the factors d and w `[2]`: out = before + w (source + d P x
+- before), or without `before` source + d P x. `out` may be `before`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """How to run, as asked. `kernel` makes the P x that Triton computes, for a graph and tensors like that one."""
+    """How to run, as asked. `kernel` makes the update that Triton computes, for a graph and tensors like that one."""
 
     damping: float
     tolerance: float | None
     backend: Backend
     strict: bool
-    kernel: Callable[[Graph, Tensor], Mean]
+    kernel: Callable[[Graph, Tensor], Update]
 
 
 @torch.no_grad()
@@ -53,11 +55,11 @@ def ppr_torch(graph: Graph, reset: Tensor | np.ndarray, run: Run) -> Tensor | np
     allowed = _tolerance(run.tolerance, run.damping, reset.dtype)
     resets = _scaled(reset.reshape(-1, graph.nodes))
     runs = choose("ppr", reset, DTYPES, backend=run.backend, strict=run.strict)
-    mean = run.kernel(graph, resets) if runs == "triton" else _sparse_mean(graph, resets)
-    return _solve(graph, resets, mean, run.damping, allowed).reshape(reset.shape)
+    update = run.kernel(graph, resets) if runs == "triton" else _sparse_update(graph, resets)
+    return _solve(graph, resets, update, run.damping, allowed).reshape(reset.shape)
 
 
-def _solve(graph: Graph, resets: Tensor, mean: Mean, damping: float, tolerance: float) -> Tensor:
+def _solve(graph: Graph, resets: Tensor, update: Update, damping: float, tolerance: float) -> Tensor:
     """π `[M, N]`. Written as sweeps.ppr_sweeps is, whose derivation holds here too."""
     if not resets.numel():
         return resets.clone()
@@ -65,18 +67,35 @@ def _solve(graph: Graph, resets: Tensor, mean: Mean, damping: float, tolerance: 
     columns, alone = resets.T.contiguous(), degrees == 0
     scale = torch.as_tensor(restart((columns * alone).sum(0).double().cpu().numpy(), damping)).to(resets)
     source = torch.where(alone, 0, scale * columns / degrees.masked_fill(alone, 1))
-    first = math.log(tolerance) / math.log(damping / (1 + math.sqrt(1 - damping**2))) if damping else 0
+    first = _first_look(tolerance, damping)
+    factors = _factors(damping).to(resets)
+    buffers, after = (torch.empty_like(source), torch.empty_like(source)), torch.empty_like(source)
     before = x = source
-    weight = 1.0
-    for step in range(steps_at_most(damping)):
-        after = source + damping * mean(x)
-        if step >= first and step % LOOK_EVERY == 0:
+    for step, factor in enumerate(factors):
+        out = buffers[step % 2]  # which is `before` from the third step on
+        if step >= first and (step - first) % LOOK_EVERY == 0:
+            update(x, source, None, factor, after)
             change = (degrees * (after - x).abs()).sum(0).max()
             if damping * float(change) <= (1 - damping) * tolerance:
                 return torch.where(alone, scale * columns, degrees * after).T.contiguous()
-        weight = 1 / (1 - damping**2 / 2) if step == 1 else 1 / (1 - damping**2 * weight / 4) if step else 1.0
-        x, before = before + weight * (after - before), x
+            out.copy_(before + factor[1] * (after - before))
+        else:
+            update(x, source, before if step else None, factor, out)
+        x, before = out, x
     raise ArithmeticError(f"the iteration did not come within {tolerance} of its end; ask for less precision")
+
+
+def _first_look(tolerance: float, damping: float) -> int:
+    """One step after the error's rate would have it there: it starts above the tolerance's unit, and mostly that is enough."""
+    return math.ceil(math.log(tolerance) / math.log(damping / (1 + math.sqrt(1 - damping**2)))) + 1 if damping else 0
+
+
+def _factors(damping: float) -> Tensor:
+    """`[steps, 2]`: the damping and Chebyshev's weight of each step."""
+    weights = [1.0]
+    for step in range(1, steps_at_most(damping)):
+        weights.append(1 / (1 - damping**2 / 2) if step == 1 else 1 / (1 - damping**2 * weights[-1] / 4))
+    return torch.tensor([(damping, weight) for weight in weights], dtype=torch.float64)
 
 
 def _scaled(resets: Tensor) -> Tensor:
@@ -104,8 +123,8 @@ def transition(graph: Graph) -> np.ndarray:
     return graph.weights / np.repeat(graph.degrees, np.diff(graph.indptr))
 
 
-def _sparse_mean(graph: Graph, resets: Tensor) -> Mean:
-    """P x by torch's own sparse product."""
+def _sparse_update(graph: Graph, resets: Tensor) -> Update:
+    """The update by torch's own sparse product."""
     name = ("sparse", resets.device, resets.dtype)
     step = graph.kept.get(name)
     if not isinstance(step, Tensor):
@@ -115,4 +134,10 @@ def _sparse_mean(graph: Graph, resets: Tensor) -> Mean:
         size = (graph.nodes, graph.nodes)
         step = torch.sparse_coo_tensor(entries, values, size, check_invariants=False).to(resets.device).coalesce()
         graph.kept[name] = step
-    return lambda x: torch.sparse.mm(step, x)
+    matrix = step
+
+    def update(x: Tensor, source: Tensor, before: Tensor | None, factors: Tensor, out: Tensor) -> None:
+        after = torch.addcmul(source, factors[0], torch.sparse.mm(matrix, x))
+        out.copy_(after if before is None else torch.addcmul(before, factors[1], after - before))
+
+    return update
