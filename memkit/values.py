@@ -527,7 +527,8 @@ class CallUsage:
 class Stats:
     """What a memory holds. `records` and `pending` are by component; `pending` counts events not yet absorbed;
     `unembedded` rows that want a vector in the space in use and have none. `spaces` has the one in use first. `usage`
-    is what the chat model was asked for since the memory was opened, of all namespaces."""
+    is what the chat model was asked for since the memory was opened, of all namespaces. `vectors` says what searches the
+    vectors in this process: "memory", "pgvector", or such as "kernel on cuda:0"."""
 
     namespaces: int
     events: int
@@ -538,6 +539,7 @@ class Stats:
     unembedded: int
     bytes: int
     usage: tuple[CallUsage, ...] = ()
+    vectors: str = "memory"
 
 
 def utc(value: datetime | str) -> datetime:

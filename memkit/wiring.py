@@ -33,7 +33,6 @@ COMPONENTS = {
 }
 
 Durability = Literal["disk", "process"]
-Vectors = Literal["memory", "pgvector"]
 
 
 def open_memory(
@@ -44,7 +43,7 @@ def open_memory(
     llm: ChatModel | Metered | str | None = None,
     scorer: TokenScorer | str | None = None,
     durability: Durability = "disk",
-    vectors: Vectors = "memory",
+    vectors: str = "memory",
 ) -> Memory:
     """Open or create a memory. Works with no model, no key and no network.
 
@@ -55,8 +54,10 @@ def open_memory(
     "openai:NAME", for the components that can ask one, and for agents. `scorer`: what tells how surprising a text is
     (default: a model without weights, which learns from what it reads), or the folder of a Hugging Face causal model.
     `durability`: with "disk" what was added survives a power cut, with "process" the death of the process. `vectors`:
-    with "pgvector", PostgreSQL searches the vectors and this process does not hold them; other processes may open the
-    same database either way. Raises StoreError when the database cannot be opened or has no pgvector, SpaceError when
+    with "kernel", this process holds the vectors on a GPU, or where torch finds none in torch's memory on the CPU;
+    "kernel:cpu" and "kernel:cuda:1" name the device. With "pgvector", PostgreSQL searches the vectors and this process does
+    not hold them. Other processes may open the same database in another way. Raises StoreError when the database cannot
+    be opened or has no pgvector, or when the device is not there, ImportError when torch is not, SpaceError when
     the embedder is another one than the vectors were made with.
     """
     return Memory(
@@ -80,7 +81,7 @@ async def open_async(
     llm: ChatModel | Metered | str | None = None,
     scorer: TokenScorer | str | None = None,
     durability: Durability = "disk",
-    vectors: Vectors = "memory",
+    vectors: str = "memory",
 ) -> AsyncMemory:
     """`open` for coroutines: the same arguments, the same verbs."""
     made = await offload(
@@ -104,7 +105,7 @@ def engine(
     llm: ChatModel | Metered | str | None = None,
     scorer: TokenScorer | str | None = None,
     durability: Durability,
-    vectors: Vectors = "memory",
+    vectors: str = "memory",
 ) -> Engine:
     """An engine over the database, with the embedder's space in use."""
     chosen = (Passages(),) if components is None else tuple(components)
@@ -146,7 +147,7 @@ def reembed(
     *,
     discard: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
-    vectors: Vectors = "memory",
+    vectors: str = "memory",
 ) -> Space:
     """Build the vectors of a memory anew with another embedder, beside the old ones, then switch to it.
 

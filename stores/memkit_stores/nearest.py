@@ -9,6 +9,7 @@ are approximate, but their products are exact, and k rows come back if there are
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -22,27 +23,30 @@ Ranked = tuple[NDArray[np.int64], NDArray[np.float32]]
 TAIL = 1024  # vectors outside the graph that a search looks at as well; it takes 40 us
 EFFORT = 80  # efSearch is this + 2 k; on 100,000 sentence vectors recall@10 is 0.991 (at 0: 0.96)
 NARROW = 1280  # below sqrt(NARROW * rows) admitted rows, about, it is quicker to look at all of them
+FEW = 4  # gathering a vector costs some four times looking at it in its place
 BLOCK = 64
 NARROWEST = 16  # shorter vectors are filled up with zeros: FAISS has loops for some lengths below whose rounding varies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """The vectors as they were at one moment: rows that are added or renumbered later do not change its answers.
+class ExactSearch(ABC):
+    """The vectors as they were at one moment, each compared with the question, wherever they are held.
 
-    Only the vectors of rows that were forgotten since may be missing from it.
+    Rows that are added or renumbered later do not change the answers.
     """
 
     dimension: int
-    exact_below: int
-    catch_up: Callable[[Snapshot], Snapshot]
-    generation: int
     rows: NDArray[np.int32]  # by slot: its row, ascending; -1 for a slot whose row was removed
     slots: NDArray[np.int32]  # by row: its slot, -1 for a row without a vector
     count: int
-    graph: Graph | None
-    base: int
-    tail: NDArray[np.float32]
+
+    @abstractmethod
+    def _products(self, query: NDArray[np.float32], slots: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The inner products with the vectors in the slots; of a vector always the same, whatever else is asked for."""
+
+    @abstractmethod
+    def _all_products(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The inner products with all vectors, equal to those of `_products`."""
 
     def nearest(self, vector: NDArray[np.float32], k: int, mask: NDArray[np.bool_] | None = None, /) -> Ranked:
         """The k rows with the largest inner product among those the mask admits, best first, then by row number.
@@ -55,12 +59,8 @@ class Snapshot:
         k = min(k, count)
         if k <= 0:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        if self.count >= self.exact_below and count * count >= NARROW * len(self.rows) and k * 10 < count:
-            effort = (EFFORT + 2 * k) * len(self.rows) // count
-            found = self.catch_up(self)._asked_graph(query, k, effort, admitted)
-            if found is not None:
-                return found
-        return self._looked_at(query, k, admitted)
+        found = self._quickly(query, k, admitted, count)
+        return self._looked_at(query, k, admitted) if found is None else found
 
     def similarity(self, vector: NDArray[np.float32], rows: NDArray[np.int64], /) -> NDArray[np.float32]:
         """The inner product with each of the rows; -1 for a row without a vector."""
@@ -74,6 +74,12 @@ class Snapshot:
         out[known[present]] = self._products(query, slots[present].astype(np.int64))
         return out
 
+    def _quickly(
+        self, query: NDArray[np.float32], k: int, admitted: NDArray[np.bool_] | None, count: int
+    ) -> Ranked | None:
+        """The answer of an index, of the `count` admitted slots; None where there is none, or it cannot tell."""
+        return None
+
     def _admitted(self, mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
         """By slot, or None for all."""
         size = len(self.rows)
@@ -86,8 +92,49 @@ class Snapshot:
         admitted[inside] = mask[self.rows[inside]]
         return admitted
 
+    def _looked_at(self, query: NDArray[np.float32], k: int, admitted: NDArray[np.bool_] | None) -> Ranked:
+        """The exact answer."""
+        if admitted is not None:
+            slots = np.flatnonzero(admitted)
+            if len(slots) * FEW < len(admitted):
+                return self._ranked(slots, self._products(query, slots), k)
+        scores = self._all_products(query)
+        if admitted is not None:
+            scores[~admitted] = -np.inf
+        slots = np.flatnonzero(scores >= floor_of(scores, k))
+        if admitted is not None:
+            slots = slots[admitted[slots]]  # where products overflow to -inf, the floor is that too
+        return self._ranked(slots, scores[slots], k)
+
+    def _ranked(self, slots: NDArray[np.int64], scores: NDArray[np.float32], k: int) -> Ranked:
+        order = np.lexsort((slots, -scores))[:k]
+        return self.rows[slots[order]].astype(np.int64), scores[order]
+
+    def live(self, size: int) -> NDArray[np.bool_]:
+        """Which of the first `size` slots have a row."""
+        return self.rows[:size] >= 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot(ExactSearch):
+    """Vectors of which some may be in a graph. Only those of rows that were forgotten since may be missing from it."""
+
+    exact_below: int
+    catch_up: Callable[[Snapshot], Snapshot]
+    generation: int
+    graph: Graph | None
+    base: int
+    tail: NDArray[np.float32]
+
+    def _quickly(
+        self, query: NDArray[np.float32], k: int, admitted: NDArray[np.bool_] | None, count: int
+    ) -> Ranked | None:
+        if self.count < self.exact_below or count * count < NARROW * len(self.rows) or k * 10 >= count:
+            return None
+        effort = (EFFORT + 2 * k) * len(self.rows) // count
+        return self.catch_up(self)._asked_graph(query, k, effort, admitted)
+
     def _products(self, query: NDArray[np.float32], slots: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The inner products with the vectors in the slots."""
         if self.graph is None or not self.base:
             return products(self.tail, query, slots)
         out = np.empty(len(slots), np.float32)
@@ -101,18 +148,6 @@ class Snapshot:
         if self.graph is None or not self.base:
             return tail
         return np.concatenate((self.graph.products(query)[: self.base], tail))
-
-    def _looked_at(self, query: NDArray[np.float32], k: int, admitted: NDArray[np.bool_] | None) -> Ranked:
-        """The exact answer."""
-        if admitted is not None:
-            slots = np.flatnonzero(admitted)
-            if len(slots) * 4 < len(admitted):  # gathering a vector costs some four times looking at it in its place
-                return self._ranked(slots, self._products(query, slots), k)
-        scores = self._all_products(query)
-        if admitted is not None:
-            scores[~admitted] = -np.inf
-        slots = np.flatnonzero(scores >= floor_of(scores, k))
-        return self._ranked(slots, scores[slots], k)
 
     def _asked_graph(
         self, query: NDArray[np.float32], k: int, effort: int, admitted: NDArray[np.bool_] | None
@@ -129,14 +164,6 @@ class Snapshot:
         if np.count_nonzero(scores > -np.inf) < k:
             return None
         return self._ranked(np.concatenate((found, slots + self.base)), scores, k)
-
-    def _ranked(self, slots: NDArray[np.int64], scores: NDArray[np.float32], k: int) -> Ranked:
-        order = np.lexsort((slots, -scores))[:k]
-        return self.rows[slots[order]].astype(np.int64), scores[order]
-
-    def live(self, size: int) -> NDArray[np.bool_]:
-        """Which of the first `size` slots have a row."""
-        return self.rows[:size] >= 0
 
     def first(self, rows: int, count: int) -> Snapshot:
         """What is here of the first `rows` rows, of which the last has a vector, and `count` have one."""

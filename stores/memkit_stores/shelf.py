@@ -17,7 +17,7 @@ from memkit_stores.database import Database
 from memkit_stores.tables import records, vectors
 from memkit_stores.where_sql import condition, scope
 
-Near = nearest.Snapshot | pgvectors.Snapshot
+Near = nearest.ExactSearch | pgvectors.Snapshot
 
 
 class Shelf:

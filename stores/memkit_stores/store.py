@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from memkit_stores import proof
+from memkit_stores import indexes, proof
 from memkit_stores.calls import SqlCalls
 from memkit_stores.database import Database, Durability
 from memkit_stores.derived import SqlDerived
@@ -16,23 +14,21 @@ from memkit_stores.shelves import Shelves
 from memkit_stores.spaces import SqlSpaces
 from memkit_stores.upkeep import SqlUpkeep
 
-Vectors = Literal["memory", "pgvector"]
-
 
 class SqlStore:
     """A SQLite file, a SQLite database in memory (":memory:"), or a PostgreSQL database, by path or URL.
 
     `durability="disk"`: what was acknowledged survives a power cut. "process": it survives the death of the process,
     and adding does not wait for the disk. Graphs of vectors are kept in a folder beside a SQLite file.
-    `vectors="memory"`: this process holds the vectors that it searches. "pgvector": PostgreSQL searches them.
+    `vectors="memory"`: this process holds the vectors that it searches. "kernel": on a GPU, or else on the CPU;
+    "kernel:cpu", "kernel:cuda" and "kernel:cuda:1" name the device. "pgvector": PostgreSQL searches them.
     """
 
-    def __init__(self, where: str, *, durability: Durability = "disk", vectors: Vectors = "memory") -> None:
-        if vectors not in ("memory", "pgvector"):
-            raise ValueError(f"vectors is {vectors!r}; it can be 'memory' or 'pgvector'")
+    def __init__(self, where: str, *, durability: Durability = "disk", vectors: str = "memory") -> None:
+        make, searched_by = indexes.chosen(vectors)
         self.database = Database(where, durability=durability)
         try:
-            served = PgVectors(self.database) if vectors == "pgvector" else None
+            served = PgVectors(self.database) if vectors == indexes.PGVECTOR else None
         except BaseException:
             self.database.close()
             raise
@@ -40,13 +36,13 @@ class SqlStore:
         folder = None if path is None else path.with_name(path.name + "-indexes")
         if folder is not None:
             sweep(folder)
-        self._shelves = Shelves(self.database, folder, served)
+        self._shelves = Shelves(self.database, folder, served, make)
         self.journal = SqlJournal(self.database)
         self._graphs = Graphs(self.database, self._shelves)
         self.derived = SqlDerived(self.database, self._shelves, self._graphs)
         self.spaces = SqlSpaces(self.database, served)
         self.calls = SqlCalls(self.database)
-        self.upkeep = SqlUpkeep(self.database, self._shelves, self.spaces)
+        self.upkeep = SqlUpkeep(self.database, self._shelves, self.spaces, searched_by)
         proof.pay(self.database)
 
     def close(self) -> None:

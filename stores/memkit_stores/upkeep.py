@@ -24,10 +24,12 @@ from memkit_stores.words import forget_words
 class SqlUpkeep:
     """`memkit.ports.Upkeep` over a database."""
 
-    def __init__(self, database: Database, shelves: Shelves, spaces: SqlSpaces) -> None:
+    def __init__(self, database: Database, shelves: Shelves, spaces: SqlSpaces, searched_by: str) -> None:
+        """`searched_by` says what searches the vectors, for `stats`."""
         self._database = database
         self._shelves = shelves
         self._spaces = spaces
+        self._searched_by = searched_by
 
     def forget(self, where: Where, /, *, verify: bool) -> Forgotten:
         """See `memkit.ports.Upkeep.forget`."""
@@ -42,7 +44,7 @@ class SqlUpkeep:
                 proof.owe(connection)
         if gone:
             forget_words()
-            self._shelves.erase_files(paths)
+            self._shelves.erase(paths)
             proof.pay(self._database)
         result = Forgotten(events=len(gone), records=len(doomed.records), replayed=len(doomed.rewound))
         if not verify:
@@ -61,7 +63,7 @@ class SqlUpkeep:
                     removed += remove_component(connection, path, component)
         if paths:
             forget_words()
-            self._shelves.erase_files(paths)
+            self._shelves.erase(paths)
         return removed
 
     def retry(self, entry: Deferred, draft: Draft, space: Space | None, /) -> bool:
@@ -90,7 +92,7 @@ class SqlUpkeep:
                 remove_rows(connection, doomed)
             touch(connection, entry.namespace, rewritten=changed)
         if start is not None:
-            self._shelves.erase_files([entry.namespace])
+            self._shelves.erase([entry.namespace])
         return True
 
     def failed_again(self, entry: Deferred, /) -> None:
@@ -151,6 +153,7 @@ class SqlUpkeep:
             spaces=tuple(space for space, _ in every),
             unembedded=unembedded,
             bytes=size,
+            vectors=self._searched_by,
         )
 
 

@@ -19,6 +19,7 @@ from memkit.errors import StoreError
 from memkit_stores.columns import Column
 from memkit_stores.hnsw import Graph, load
 from memkit_stores.nearest import NARROWEST, TAIL, Ranked, Snapshot, fitted
+from memkit_stores.slots import Slots, check_fit
 
 EXACT_BELOW = 20_000  # vectors that are searched one by one; from here on a graph pays
 STEP = 128  # vectors that one search moves into the graph; 50 ms at 100,000 x 384
@@ -27,6 +28,8 @@ DEAD = 0.03  # the part of a graph that may be empty slots; recall@10 falls from
 
 class Vectors:
     """The vectors of the rows of one shelf. See the module about slots, snapshots and threads."""
+
+    on_device = False
 
     def __init__(
         self, dimension: int, *, exact_below: int = EXACT_BELOW, folder: Path | None = None, name: str = "vectors"
@@ -59,19 +62,12 @@ class Vectors:
         tail: NDArray[np.float32],
     ) -> None:
         """Publish these rows, by slot, in place of what was there."""
-        live = np.flatnonzero(rows >= 0)
-        slots = np.full(int(rows[live[-1]]) + 1 if len(live) else 0, -1)
-        slots[rows[live]] = live
-        self._rows: Column[np.int32] = Column(np.int32)
+        self._places = Slots(rows)
         self._ids: Column[np.int64] = Column(np.int64)
-        self._slots: Column[np.int32] = Column(np.int32)
         self._tail: Column[np.float32] = Column(np.float32, self._width)
-        self._rows.append(rows)
         self._ids.append(ids)
-        self._slots.append(slots)
         self._tail.append(tail)
         self._tail_start = base
-        self._count = len(live)
         self._publish(graph, base)
 
     def _publish(self, graph: Graph | None, base: int) -> None:
@@ -86,9 +82,9 @@ class Vectors:
             exact_below=self._exact_below,
             catch_up=self._caught_up,
             generation=self._generation,
-            rows=self._rows.values,
-            slots=self._slots.values,
-            count=self._count,
+            rows=self._places.rows,
+            slots=self._places.slots,
+            count=self._places.count,
             graph=graph,
             base=base,
             tail=self._tail.values[base - self._tail_start :],
@@ -104,6 +100,17 @@ class Vectors:
         now = self._snapshot
         plain = self._tail.values.nbytes + now.rows.nbytes + now.slots.nbytes + self._ids.values.nbytes
         return plain + (now.graph.nbytes if now.graph else 0)
+
+    @property
+    def waiting(self) -> int:
+        """How many vectors a graph could take in; 0 when there are too few for one."""
+        now = self._snapshot
+        return len(now.tail) if now.count >= self._exact_below else 0
+
+    @property
+    def has_graph(self) -> bool:
+        """Whether there is something that took long to build, for `save` to keep."""
+        return self._snapshot.graph is not None
 
     def snapshot(self) -> Snapshot:
         """The vectors as they are now, to be searched whatever happens to the index. It costs nothing."""
@@ -123,23 +130,14 @@ class Vectors:
         `matrix` is float32 of shape [len(rows), dimension], without NaN; `ids` are the record ids of the rows, by
         which the file is recognised. Raises ValueError for another shape, or rows that do not ascend.
         """
-        if not len(rows) == len(ids) == len(matrix) or matrix.ndim != 2:
-            raise ValueError(f"{len(rows)} rows, {len(ids)} ids and a matrix of shape {matrix.shape} do not fit")
+        check_fit(rows, matrix, ids)
         vectors = fitted(matrix, self._dimension)
         if not len(rows):
             return
         with self._lock:
-            known = len(self._slots.values)
-            if rows[0] < known or (np.diff(rows) <= 0).any():
-                raise ValueError(f"rows must ascend from {known} on")
-            first = len(self._rows.values)
-            slots = np.full(int(rows[-1]) + 1 - known, -1)
-            slots[rows - known] = np.arange(first, first + len(rows))
-            self._rows.append(rows)
+            self._places.append(rows)
             self._ids.append(ids)
-            self._slots.append(slots)
             self._tail.append(vectors)
-            self._count += len(rows)
             self._publish(self._snapshot.graph, self._snapshot.base)
 
     def compact(self, keep: NDArray[np.bool_]) -> None:
@@ -153,12 +151,8 @@ class Vectors:
         """
         with self._building, self._lock:
             now = self._snapshot
-            if len(keep) < len(now.slots):
-                raise ValueError(f"keep says nothing about rows {len(keep)} to {len(now.slots) - 1}")
-            numbers = np.where(keep, np.cumsum(keep) - 1, -1)
-            live = now.live(len(now.rows))
-            rows = np.where(live, numbers[now.rows], -1) if len(numbers) else now.rows.astype(np.int64)
-            stays = rows >= 0
+            rows = self._places.renumbered(keep)
+            stays, live = rows >= 0, now.live(len(now.rows))
             if self._path is not None and not np.array_equal(stays, live):
                 self._forget_file(self._path)
             self._generation += 1
@@ -232,10 +226,10 @@ class Vectors:
         with self._lock:
             # Slots that were empty when the file was written are so again: the others move behind them.
             places = np.flatnonzero(live)
-            rest = len(self._rows.values) - len(places)
+            rest = len(self._places.rows) - len(places)
             slots = np.concatenate((places, np.arange(len(live), len(live) + rest)))
             rows, ids = np.full((2, len(live) + rest), -1)
-            rows[slots], ids[slots] = self._rows.values, self._ids.values
+            rows[slots], ids[slots] = self._places.rows, self._ids.values
             self._start(rows, ids, len(live), graph, self._tail.values[len(places) :])
             self._saved = (self._generation, len(live))
         return True

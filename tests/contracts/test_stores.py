@@ -8,6 +8,10 @@ import pytest
 
 from memkit.ports import Store
 from memkit.testing.contracts import ShelfContract, StoreContract
+from memkit.testing.contracts.derived import DerivedLaws
+from memkit.testing.contracts.durability import DurabilityLaws
+from memkit.testing.contracts.spaces import SpaceLaws
+from memkit.testing.contracts.upkeep import ForgettingLaws
 from memkit_stores import SqlStore
 
 
@@ -62,6 +66,20 @@ class OnPgvector:
         return SqlStore(self.where, vectors="pgvector")
 
 
+class OnADevice:
+    """A SQLite file whose vectors a GPU searches, or torch on the CPU where there is none."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[Store]:
+        pytest.importorskip("torch")
+        self.where = str(tmp_path / "memory.db")
+        with closing(SqlStore(self.where, vectors="kernel")) as store:
+            yield store
+
+    def reopen(self) -> Store:
+        return SqlStore(self.where, vectors="kernel")
+
+
 class TestStoreOnAFile(OnAFile, StoreContract):
     pass
 
@@ -78,6 +96,10 @@ class TestStoreOnPgvector(OnPgvector, StoreContract):
     pass
 
 
+class TestStoreOnADevice(OnADevice, DerivedLaws, DurabilityLaws, ForgettingLaws, SpaceLaws):
+    """The laws of a store that meet its vectors; the others are of the same tables as on a file."""
+
+
 class TestShelfOnAFile(OnAFile, ShelfContract):
     pass
 
@@ -91,4 +113,8 @@ class TestShelfOnPostgres(OnPostgres, ShelfContract):
 
 
 class TestShelfOnPgvector(OnPgvector, ShelfContract):
+    pass
+
+
+class TestShelfOnADevice(OnADevice, ShelfContract):
     pass
