@@ -2,4 +2,4 @@
 
 import importlib.util
 
-collect_ignore = [] if importlib.util.find_spec("torch") else ["kernels.md"]
+collect_ignore = [] if importlib.util.find_spec("torch") else ["kernels.md", "writing_kernels.md"]

@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 # Before anything imports these libraries: they read the environment once.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -28,8 +27,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core for each worker, not all cores for each
 
 # A busy machine is slow now and then; that is no failure. Examples are the same in every run.
-settings.register_profile("memkit", deadline=None, derandomize=True)
-settings.load_profile("memkit")
+if importlib.util.find_spec("hypothesis"):  # tests/kernels also runs with torch, triton and pytest alone
+    from hypothesis import settings
+
+    settings.register_profile("memkit", deadline=None, derandomize=True)
+    settings.load_profile("memkit")
 
 # Where memkit is installed its entry point has the same name, so that it is loaded once either way.
 pytest_plugins = ["memkit.testing.plugin"]

@@ -17,7 +17,17 @@ import torch
 
 from memkit_kernels.reporting import BackendUnavailable, Ran, report, tell
 
-__all__ = ["OLDEST_GPU", "Backend", "BackendUnavailable", "BackendWarning", "Ran", "choose", "interpreted", "report"]
+__all__ = [
+    "OLDEST_GPU",
+    "Backend",
+    "BackendUnavailable",
+    "BackendWarning",
+    "Ran",
+    "choose",
+    "interpreted",
+    "obstacle_to_triton",
+    "report",
+]
 
 Backend = Literal["auto", "triton", "torch"]
 
@@ -39,7 +49,7 @@ def choose(
         return _chosen(operation, "torch", "asked for")
     if backend == "auto" and tensor.device.type == "cpu":
         return _chosen(operation, "torch", "tensors on a CPU")
-    obstacle = _obstacle(tensor.device, tensor.dtype, dtypes)
+    obstacle = obstacle_to_triton(tensor.device, tensor.dtype, dtypes)
     if obstacle is None:
         return _chosen(operation, "triton", "asked for" if backend == "triton" else f"tensors on {tensor.device.type}")
     if backend == "triton" or strict:
@@ -64,7 +74,7 @@ def _chosen(operation: str, backend: Literal["triton", "torch"], reason: str) ->
     return backend
 
 
-def _obstacle(device: torch.device, dtype: torch.dtype, dtypes: frozenset[torch.dtype]) -> str | None:
+def obstacle_to_triton(device: torch.device, dtype: torch.dtype, dtypes: frozenset[torch.dtype]) -> str | None:
     """Why a kernel cannot run on such tensors, with the remedy, or None."""
     if dtype not in dtypes:
         return f"its kernel takes {', '.join(sorted(map(str, dtypes)))}, not {dtype}"

@@ -6,16 +6,40 @@ no GPU; this file sets it too, so that it also works where torch does not see th
 Each worker of pytest-xdist loads both files by itself.
 """
 
+import ast
+import json
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from pathlib import Path
+from typing import TypedDict
 
 import pytest
 
 HERE = {name: find_spec(name) is not None for name in ("torch", "triton")}
-collect_ignore = [] if HERE["torch"] else ["test_backend.py", "test_sim_topk.py", "test_sim_topk_kernel.py"]
-if HERE["torch"] and not HERE["triton"]:
-    collect_ignore.append("test_sim_topk_kernel.py")
+
+
+def missing(path: Path) -> set[str]:
+    """What a test file imports at its top, or its kernel needs, and is not installed."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)}
+    needed = {name.partition(".")[0] for name in names if name} | (
+        {"torch", "triton"} if path.stem.endswith("_kernel") else set()
+    )
+    return {name for name in needed if find_spec(name) is None}
+
+
+LEFT_OUT = {path.name: lacks for path in sorted(Path(__file__).parent.glob("test_*.py")) if (lacks := missing(path))}
+collect_ignore = list(LEFT_OUT)
+
+
+def pytest_report_header() -> list[str]:
+    """So that nobody takes a run for whole that is not."""
+    return [f"left out: {name} needs {', '.join(sorted(lacks))}" for name, lacks in LEFT_OUT.items()]
+
 
 if HERE["torch"]:
     import torch
@@ -53,6 +77,32 @@ if all(HERE.values()):
 def device() -> "torch.device":
     """Where kernels are tested: the GPU, or the CPU under the interpreter."""
     return torch.device("cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda")
+
+
+class Built(TypedDict):
+    """A kernel compiled for a GPU. See compile_for_gpu.py."""
+
+    ptx: str
+    shared: int
+    registers: int
+    spilled: int
+
+
+@pytest.fixture
+def built_for_gpu(tmp_path: Path) -> Callable[..., list[Built]]:
+    """Compiles kernels for a GPU that need not be here; takes what compile_for_gpu.py takes, a dictionary a kernel."""
+    here = Path(__file__)
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    environment |= {"PYTHONPATH": str(here.parents[2] / "kernels"), "TRITON_CACHE_DIR": str(tmp_path)}
+
+    def build(*asked: dict[str, object]) -> list[Built]:
+        command = [sys.executable, here.with_name("compile_for_gpu.py"), json.dumps(asked)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        built: list[Built] = json.loads(done.stdout)
+        return built
+
+    return build
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ LATE_IMPORTS: dict[str, str] = {
     "memkit/models/specs.py": "a spec names an optional library, which is loaded when somebody asks for it",
     "memkit/testing/plugin.py": "pytest imports it in every run where memkit is installed; a fixture loads what it needs",
     "memkit/wiring.py": "an optional library is loaded when a choice asks for it",
+    "stores/memkit_stores/indexes.py": "torch is loaded when a store is opened that is to search with it",
     "kernels/memkit_kernels/backend.py": "asks triton, where it is installed, how it was built",
     "kernels/memkit_kernels/*__init__.py": "the kernel behind its reference: triton is loaded where it can run",
 }
