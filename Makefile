@@ -8,7 +8,10 @@ ARGS ?=
 BIN := .venv/bin
 PIP_INSTALL := pip install --quiet --constraint constraints.txt
 PYTEST_ARGS := --numprocesses $(WORKERS) --dist loadfile --timeout 300 $(ARGS)
-LIGHT := README.md docs tests/packaging tests/cli tests/context tests/components tests/examples tests/memory
+# What a missing extra could break. Most tests of components are of rules in plain Python, and run with the extras alone.
+LIGHT := README.md docs tests/packaging tests/cli tests/context tests/examples tests/memory \
+	tests/contracts/test_components.py tests/components/test_hipporag.py tests/components/test_sir_llm.py \
+	tests/components/test_think_drawing.py
 DOCUMENTS := $(wildcard README.md docs tests/docs)
 
 .DEFAULT_GOAL := help

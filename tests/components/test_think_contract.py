@@ -64,10 +64,6 @@ class OnPostgres:
             yield store
 
 
-class TestByWordsOnPostgres(OnPostgres, TestByWords):
-    pass
-
-
 class TestByHashOnPostgres(OnPostgres, TestByHash):
     pass
 

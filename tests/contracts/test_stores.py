@@ -92,12 +92,12 @@ class TestStoreOnPostgres(OnPostgres, StoreContract):
     pass
 
 
-class TestStoreOnPgvector(OnPgvector, StoreContract):
-    pass
+class TestStoreOnPgvector(OnPgvector, DerivedLaws, DurabilityLaws, ForgettingLaws, SpaceLaws):
+    """The laws of a store that meet its vectors; the others are of the same tables as on PostgreSQL."""
 
 
 class TestStoreOnADevice(OnADevice, DerivedLaws, DurabilityLaws, ForgettingLaws, SpaceLaws):
-    """The laws of a store that meet its vectors; the others are of the same tables as on a file."""
+    """As on pgvector; the others are of the same tables as on a file."""
 
 
 class TestShelfOnAFile(OnAFile, ShelfContract):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,9 +50,15 @@ def windows(texts: Sequence[str]) -> set[bytes]:
 def left(path: Path, forgotten: Sequence[str], kept: Sequence[str]) -> list[tuple[str, bytes]]:
     """Where bytes of what was forgotten, and only of that, are found by looking at every place of every file."""
     wanted = windows(forgotten) - windows(kept)
+    starts = np.array([int.from_bytes(window[:8], "little") for window in wanted], np.uint64)
     traces: list[tuple[str, bytes]] = []
     for name, data in contents(path).items():
-        traces += [(name, data[n : n + WINDOW]) for n in range(len(data)) if data[n : n + WINDOW] in wanted]
+        # Eight bytes of every place at once; a loop over places takes minutes on a busy machine.
+        here = np.frombuffer(data + bytes(8), np.uint8)
+        places = sum((here[n : n + len(data)].astype(np.uint64) << np.uint64(8 * n) for n in range(8)), np.uint64(0))
+        for n in np.flatnonzero(np.isin(places, starts)).tolist():
+            if data[n : n + WINDOW] in wanted:
+                traces.append((name, data[n : n + WINDOW]))
     return traces
 
 

@@ -25,7 +25,6 @@ CONFIGS = [
         (128, 128, False, 2, 4, 4),
         (64, 256, True, 1, 4, 3),
         (64, 256, True, 2, 4, 2),
-        (128, 256, True, 1, 8, 2),
         (128, 128, False, 3, 4, 3),
     )
 ]
@@ -68,8 +67,11 @@ def _multiplied(products, squares, q, y, METRIC: tl.constexpr):
 
 
 @triton.jit
-def _scaled(products, squares, q_square, columns, ok, rows, row_ok, scales, norms, factors, METRIC: tl.constexpr):
-    """The metric from the products. "l2" leaves out |q|², which is the same for all keys of a query."""
+def _scored(
+    products, squares, q_square, bias, bias_step, columns, ok, allowed, rows, row_ok, scales, norms, factors,
+    METRIC: tl.constexpr,
+):  # fmt: skip
+    """The scores from the products. "l2" leaves out |q|², which is the same for all keys of a query."""
     if scales is not None:
         products *= tl.load(scales + columns, mask=ok, other=0.0)
         if METRIC != "cosine":  # there the factor would cancel
@@ -82,7 +84,17 @@ def _scaled(products, squares, q_square, columns, ok, rows, row_ok, scales, norm
         products /= tl.maximum(tl.sqrt(squares), _SHORTEST)
     if METRIC == "l2":
         products = 2.0 * products - squares
-    return products
+    if bias is not None:
+        products += tl.load(bias + columns.to(tl.int64) * bias_step, mask=ok, other=0.0).to(tl.float32)
+    return tl.where(allowed & (products > float("-inf")), products, float("-inf"))  # NaN is not above -inf
+
+
+@triton.jit
+def _store_best(scores, maxima, rows, row_ok, start, groups, GROUP: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr):
+    """Each group's best of a tile's scores."""
+    best = tl.max(tl.reshape(scores, (BN // GROUP, GROUP, BM)), axis=1)
+    group = start // GROUP + tl.arange(0, BN // GROUP)[:, None]
+    tl.store(maxima + rows.to(tl.int64) * groups + group, best, mask=row_ok & (group < groups))
 
 
 @triton.jit
@@ -96,6 +108,13 @@ def _slot_of(units, slots, unit):
         low = tl.where(before, middle, low)
         high = tl.where(before, high, middle)
     return low
+
+
+@triton.jit
+def _keys_of(low, high, begin, end):
+    """The keys of the units `begin` to `end` of a slot whose keys are `low` to `high`."""
+    first = low // _UNIT * _UNIT
+    return (first + begin * _UNIT).to(tl.int32), tl.minimum(first + end * _UNIT, high).to(tl.int32)
 
 
 @triton.jit
@@ -135,15 +154,11 @@ def _scan_run(
                 x = load_rows(q, rows, row_ok, q_row, features[:, None], D, q_step)
                 y = load_rows(k, columns, ok, k_row, features[None, :], D, k_step)
                 products, squares = _multiplied(products, squares, x, y, METRIC)
-        scores = _scaled(
-            products, squares, q_square, columns, ok, rows, row_ok, scales, norms, factors, METRIC
+        scores = _scored(
+            products, squares, q_square, bias, bias_step, columns, ok, allowed, rows, row_ok, scales, norms, factors,
+            METRIC,
         )  # fmt: skip
-        if bias is not None:
-            scores += tl.load(bias + columns.to(tl.int64) * bias_step, mask=ok, other=0.0).to(tl.float32)
-        scores = tl.where(allowed & (scores > float("-inf")), scores, float("-inf"))  # NaN is not above -inf
-        best = tl.max(tl.reshape(scores, (BN // GROUP, GROUP, BM)), axis=1)
-        group = start // GROUP + tl.arange(0, BN // GROUP)[:, None]
-        tl.store(maxima + rows.to(tl.int64) * groups + group, best, mask=row_ok & (group < groups))
+        _store_best(scores, maxima, rows, row_ok, start, groups, GROUP, BM, BN)
 
 
 @tuned(CONFIGS, key=["METRIC", "PER_QUERY", "BITS", "GROUP", "D", "BM"])
@@ -185,9 +200,7 @@ def scan(
             row_ok = rows >= 0
             low = tl.load(starts + slot).to(tl.int32)
             high = tl.load(ends + slot).to(tl.int32)
-        from_unit = low // _UNIT
-        first = ((from_unit + done - before) * _UNIT).to(tl.int32)
-        stop = tl.minimum((from_unit + until - before) * _UNIT, high).to(tl.int32)
+        first, stop = _keys_of(low, high, done - before, until - before)
         _scan_run(
             q, k, bias, mask, scales, norms, factors, maxima, rows, row_ok, first, stop, low, groups,
             q_row, q_step, k_row, k_step, bias_step, mask_row, mask_step,
