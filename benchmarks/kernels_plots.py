@@ -82,7 +82,8 @@ def _panel(name: str, rows: Sequence[Row], top: int) -> tuple[list[str], int]:
     others = {axis: size for axis, size in rows[0]["size"].items() if axis != along}
     same = {axis: size for axis, size in others.items() if all(row["size"][axis] == size for row in rows)}
     fixed = [part for axis, size in same.items() if (part := f"{axis}={size:,}") not in name]
-    drawn = [f'<text x="{LEFT}" y="{top + 22}" font-weight="bold">{escape(", ".join([name, *fixed]))}</text>']
+    title = escape(f"{rows[0]['operation']}: {', '.join([name, *fixed])}")
+    drawn = [f'<text x="{LEFT}" y="{top + 22}" font-weight="bold">{title}</text>']
     drawn.append(f'<text x="{LEFT}" y="{top + 38}" fill="#555555">ms a call</text>')
     for decade in range(low, high + 1):
         _, y = place(min(sizes), 10.0**decade)

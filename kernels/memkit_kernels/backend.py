@@ -10,8 +10,11 @@ Does not know what any operation computes.
 """
 
 import warnings
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import wraps
 from importlib.util import find_spec
-from typing import Literal
+from typing import Literal, ParamSpec, TypeVar
 
 import torch
 
@@ -27,9 +30,13 @@ __all__ = [
     "interpreted",
     "obstacle_to_triton",
     "report",
+    "undisturbed",
 ]
 
 Backend = Literal["auto", "triton", "torch"]
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 OLDEST_GPU = (8, 0)  # Ampere, the first with bf16 matrix units; Triton supports nothing older
 
@@ -56,6 +63,26 @@ def choose(
         raise BackendUnavailable(f'{operation} cannot run on triton: {obstacle}; or pass backend="torch"')
     warnings.warn(f"{operation} fell back to torch: {obstacle}", BackendWarning, stacklevel=4)
     return _chosen(operation, "torch", obstacle)
+
+
+def undisturbed(*, gradients: bool) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
+    """For an operation's function: `torch.autocast` around a call, which would cut its float32 products to 16 bits, has no
+    effect on it, and without `gradients` none flow."""
+
+    def guard(operation: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+        @wraps(operation)
+        def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+            with ExitStack() as stack:
+                if not gradients:
+                    stack.enter_context(torch.no_grad())
+                for kind in ("cpu", "cuda"):
+                    if torch.is_autocast_enabled(kind):  # looked at first: to enter takes 5 us
+                        stack.enter_context(torch.autocast(kind, enabled=False))
+                return operation(*args, **kwargs)
+
+        return run
+
+    return guard
 
 
 def interpreted() -> bool:

@@ -17,7 +17,8 @@ def tuned(configs: Sequence[triton.Config], *, key: Sequence[str]) -> Callable[[
 
     Dtypes are part of every key. A length (of tokens, keys, sequences) never may be: each new one would tune again,
     for seconds, in the middle of work. So the first call decides for all lengths, and `memkit_kernels.warmup` makes it
-    one of a usual size. The choice is kept in Triton's cache on disk. The interpreter takes the first config.
+    one of a usual size. The choice is kept in Triton's cache on disk, but not if a config has a `pre_hook`: then each
+    process tunes anew, with kernels that are compiled. The interpreter takes the first config.
     """
     chosen = list(configs[:1] if interpreted() else configs)
     return triton.autotune(configs=chosen, key=list(key), cache_results=True)

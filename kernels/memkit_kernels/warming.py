@@ -24,18 +24,18 @@ def warmup(
 
     Afterwards a call in one of the `dtypes`, at whatever lengths, compiles little or nothing and tunes nothing: what is
     left is what a call fixes besides its lengths, such as another number of features. Compiled kernels and tuned choices
-    are kept on disk by Triton, so that the next process takes a tenth of the time or less. `device` is the current CUDA
-    device if None. An operation that takes none of the `dtypes` is warmed in float32 (`ppr`, whose scores need it).
+    are kept on disk by Triton, so that the next process takes a tenth of the time or less (linear_surprisal's choices from
+    Hopper on are not: it tunes again, compiling nothing). `device` is the current CUDA device if
+    None. An operation that takes none of the `dtypes` is warmed in float32 (`ppr`, whose scores need it).
 
-    ValueError for a name that is no operation and for an empty list of dtypes; BackendUnavailable where Triton cannot run
-    on that device. In Triton's interpreter, on a CPU, it compiles nothing: the kernels run once.
+    ValueError for a name that is no operation and for `dtypes` that are not a list of at least one; BackendUnavailable
+    where there is no such GPU or Triton cannot run on that device. In Triton's interpreter, on a CPU, it compiles nothing:
+    the kernels run once, at usual sizes, which takes minutes.
     """
-    wanted, names = tuple(dtypes), operations or OPERATIONS
+    wanted, names = _dtypes(dtypes), operations or OPERATIONS
     unknown = [name for name in names if name not in OPERATIONS]
     if unknown:
         raise ValueError(f"operations are {', '.join(OPERATIONS)}, not {', '.join(map(repr, unknown))}")
-    if not wanted:
-        raise ValueError("dtypes must name at least one")
     place = _place(device)
     work = {name: _suited(name, wanted, place) for name in dict.fromkeys(names)}  # all are sure to run before one does
     seconds: dict[str, float] = {}
@@ -51,11 +51,24 @@ def warmup(
 
 
 def _place(device: torch.device | str | None) -> torch.device:
-    if device is not None:
-        return torch.device(device)
+    place = torch.device("cuda" if device is None else device)
+    if place.type != "cuda":
+        return place
     if not torch.cuda.is_available():
         raise BackendUnavailable("warmup needs a GPU, and torch sees none here; on a CPU there is nothing to compile")
-    return torch.device("cuda", torch.cuda.current_device())
+    if place.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    if place.index >= torch.cuda.device_count():
+        raise BackendUnavailable(f"there is no {place}: torch sees {torch.cuda.device_count()} GPUs here")
+    return place
+
+
+def _dtypes(given: Iterable[torch.dtype]) -> tuple[torch.dtype, ...]:
+    """Those to warm. A name would pass for a dtype that no kernel takes, and float32 be warmed in its place."""
+    wanted = () if isinstance(given, torch.dtype) else tuple(given)
+    if not wanted or not all(isinstance(dtype, torch.dtype) for dtype in wanted):
+        raise ValueError(f"dtypes must be a list of at least one torch.dtype, not {given!r}")
+    return wanted
 
 
 def _suited(operation: str, wanted: Sequence[torch.dtype], device: torch.device) -> list[torch.dtype]:

@@ -45,13 +45,17 @@ def device_named(name: str | None) -> torch.device:
 
 @contextmanager
 def working(device: torch.device) -> Iterator[None]:
-    """What the block queues runs in order with all other such blocks. Raises StoreError when the memory is used up."""
+    """What the block queues runs in order with all other such blocks. Raises StoreError when the memory is used up.
+
+    `torch.autocast` has no effect inside: it would cut float32 products to 16 bits.
+    """
     try:
-        if device.type != "cuda":
-            yield
-            return
-        with torch.cuda.stream(torch.cuda.default_stream(device)):
-            yield
+        with torch.autocast(device.type, enabled=False):
+            if device.type != "cuda":
+                yield
+                return
+            with torch.cuda.stream(torch.cuda.default_stream(device)):
+                yield
     except torch.OutOfMemoryError as error:
         raise StoreError(
             f"the memory of {device} is used up: {error}; free some, or open the memory without vectors='kernel'"

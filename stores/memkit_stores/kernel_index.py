@@ -161,8 +161,10 @@ class Snapshot(ExactSearch):
         Numerical Algorithms, section 3.1); twice that leaves room for the second order. What is below float32's
         normal range may count as 0.
         """
-        exact = torch.get_float32_matmul_precision() == "highest"  # a setting of the process, for torch's own products
-        each = 2 * len(query) * EPSILON if exact else COARSE
+        device = self.keys.tensor.device
+        # A GPU's kernel chooses by three products in tf32: it may miss what is better by D 2^-21, see sim_topk.
+        rough = 8 if device.type == "cuda" else 2
+        each = rough * len(query) * EPSILON if multiplies_exactly(device) else COARSE
         length = float(np.linalg.norm(query.astype(np.float64)))
         return 2 * (each * length * self.longest + len(query) * SMALLEST)
 
@@ -187,6 +189,15 @@ class Snapshot(ExactSearch):
     def _all_products(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
         keys = self.keys.tensor
         return products(keys.numpy(), query) if keys.device.type == "cpu" else folded(keys, query)
+
+
+def multiplies_exactly(device: torch.device) -> bool:
+    """Whether torch's own products of float32 are not cut to bfloat16 or TF32 here, which is a setting of the process.
+
+    Asked of the device: `torch.get_float32_matmul_precision` raises where a program has set it by `torch.backends`.
+    """
+    backend = torch.backends.cuda if device.type == "cuda" else torch.backends.mkldnn
+    return backend.matmul.fp32_precision in ("none", "ieee")
 
 
 def folded(

@@ -1,11 +1,21 @@
 """Which backend runs: chosen by rule, reported, refused."""
 
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 import torch
 
-from memkit_kernels import sim_topk
+from memkit_kernels import (
+    column_mass,
+    gather_attention,
+    linear_surprisal,
+    merge_attention,
+    pool_embeddings,
+    sim_topk,
+    window_attention,
+)
 from memkit_kernels.backend import Backend, BackendUnavailable, BackendWarning, Ran, choose, report
 
 X = torch.ones(2, 3)
@@ -67,3 +77,39 @@ def test_a_refused_call_is_not_reported() -> None:
     with report() as ran, pytest.raises(BackendUnavailable):
         choose_for("meta", backend="triton")
     assert ran == []
+
+
+Q, LSE = torch.randn(1, 9, 2, 8, generator=torch.Generator().manual_seed(0)), torch.full((1, 9, 2), 3.0)
+CALLS: dict[str, Callable[[], object]] = {
+    "linear_surprisal": lambda: linear_surprisal(Q[0, :, 0], Q[0, :, 1], torch.arange(9)).surprisal,
+    "window_attention": lambda: window_attention(Q, Q, Q),
+    "column_mass": lambda: column_mass(Q, Q, LSE),
+    "gather_attention": lambda: gather_attention(Q, Q[0], Q[0], torch.arange(9)[None]),
+    "sim_topk": lambda: sim_topk(Q[0, :, 0], Q[0, :, 1], 3),
+}
+
+
+@pytest.mark.parametrize("operation", CALLS)
+def test_autocast_around_a_call_does_not_cut_its_float32_products(operation: str) -> None:
+    expected = CALLS[operation]()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = CALLS[operation]()
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+def test_no_gradient_flows_where_the_contract_says_so() -> None:
+    asked = Q.clone().requires_grad_()
+    assert not column_mass(asked, asked, LSE).requires_grad
+    assert not pool_embeddings(asked[0, :, 0], torch.tensor([0, 9])).requires_grad
+    assert window_attention(asked, Q, Q)[1].requires_grad
+    assert torch.is_grad_enabled()
+
+
+def test_a_fall_back_is_warned_of_where_the_operation_was_called() -> None:
+    elsewhere, lse = Q.to("meta"), LSE.to("meta")
+    calls = (lambda: merge_attention([elsewhere], [lse]), lambda: column_mass(elsewhere, elsewhere, lse))
+    for call in calls:
+        # Tensors without values stop an operation that looks at them, after the warning.
+        with pytest.warns(BackendWarning) as told, suppress(NotImplementedError):
+            call()
+        assert [one.filename for one in told] == [__file__]

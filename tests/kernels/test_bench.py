@@ -11,11 +11,11 @@ import torch
 
 from memkit_kernels import OPERATIONS
 from memkit_kernels.bench.__main__ import main
-from memkit_kernels.bench.cases import Bar, Case, Contest, absent
+from memkit_kernels.bench.cases import Bar, Case, Contest, absent, lazily
 from memkit_kernels.bench.ceilings import Ceilings
 from memkit_kernels.bench.clock import Patience, race, said
 from memkit_kernels.bench.machine import machine
-from memkit_kernels.bench.row import OURS, Row, measured
+from memkit_kernels.bench.row import OURS, Row, measured, named
 from memkit_kernels.bench.run import NOT_MEASURED, Found, Run, found, run, written
 from memkit_kernels.bench.table import bars, block, heading
 from memkit_kernels.reporting import tell
@@ -97,6 +97,21 @@ def test_a_rival_that_fails_is_a_text_and_the_others_are_timed() -> None:
         "broken": "RuntimeError: no kernel for …",
         "stranger": "faiss is not installed; pip install faiss-cpu",
     }
+
+
+def test_a_rival_that_cannot_get_ready_is_a_text_and_one_that_can_does_so_once() -> None:
+    made: list[int] = []
+
+    def broken() -> Callable[[], object]:
+        raise ImportError("libcuvs.so is missing")
+
+    def ready() -> Callable[[], object]:
+        made.append(1)
+        return lambda: X @ X
+
+    row = row_of(case(rivals={"broken": lazily(broken), "matmul": lazily(ready)}))
+    assert row.absent == {"broken": "ImportError: libcuvs.so is missing"}
+    assert (set(row.times), len(made)) == ({OURS, "matmul"}, 1)
 
 
 def test_a_rival_may_fail_after_it_was_timed_once() -> None:
@@ -199,6 +214,34 @@ def test_an_unknown_operation_is_refused(capsys: pytest.CaptureFixture[str]) -> 
     with pytest.raises(SystemExit, match="2"):
         main(["--only", "nothing"])
     assert "invalid choice: 'nothing'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "long"])
+def test_a_time_to_measure_that_is_none_is_refused(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--seconds", seconds])
+    assert f"must be more than 0, not '{seconds}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["", "missing/out.json"])
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_measured(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--json", str(tmp_path / place)])
+    assert "is no file in a folder that is there" in capsys.readouterr().err
+
+
+def test_an_operation_named_twice_is_measured_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--device", "cpu", "--list", "--quick", "--only", "merge_attention", "merge_attention"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(set(lines)) > 0
+
+
+def test_a_size_that_the_variant_names_is_not_named_again() -> None:
+    size = {"T": 2048, "H": 8, "D": 384}
+    one = replace(case(), variant="causal, H=8, D = 384", size=size, along="T")
+    assert named(one).endswith(", causal, H=8, D = 384, T=2,048")
 
 
 @pytest.mark.parametrize("kind", ["cpu", "cuda"])

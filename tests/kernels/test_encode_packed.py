@@ -1,6 +1,8 @@
 """encode_packed: its contract, its definition held to transformers, and what runs on a CPU held to the definition."""
 
 from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -164,6 +166,13 @@ def without(name: str) -> dict[str, Tensor]:
 def test_what_is_no_such_encoder_is_refused(state: Mapping[str, Tensor], changes: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         EncoderWeights.of(state, {**CONFIG, **changes})
+
+
+def test_a_configuration_that_is_an_object_is_refused_with_the_remedy() -> None:
+    with pytest.raises(
+        ValueError, match=r"config must be a mapping, not SimpleNamespace; a model's is config.to_dict\(\)"
+    ):
+        EncoderWeights.of(checkpoint(), cast(Any, SimpleNamespace(**CONFIG)))
 
 
 def test_integers_are_no_weights(weights: EncoderWeights) -> None:

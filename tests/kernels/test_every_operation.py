@@ -46,9 +46,13 @@ def launched() -> Iterator[Jitted]:
 def unspecialised(module: str, decorator: ast.Call | None) -> set[str]:
     for given in decorator.keywords if decorator else []:
         if given.arg == "do_not_specialize":
-            written = given.value
-            named = isinstance(written, ast.Name)
-            return set(getattr(import_module(module), written.id) if named else ast.literal_eval(written))
+            parts = given.value.elts if isinstance(given.value, ast.List) else [ast.Starred(given.value)]
+            names = set[str]()
+            for part in parts:  # a name in quotes, or a list that has a name
+                starred = isinstance(part, ast.Starred)
+                value = ast.unparse(part.value if starred else part)
+                names |= set(getattr(import_module(module), value)) if starred else {ast.literal_eval(value)}
+            return names
     return set()
 
 

@@ -195,6 +195,31 @@ def test_offsets_beyond_two_to_the_31_are_reached(axis: int, tmp_path: Path) -> 
     assert attended[1].max() > 20  # the last was seen
 
 
+@pytest.mark.skipif(not interpreted(), reason="a sparse file is a CPU's memory")
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_queries_beyond_two_to_the_31_elements_are_reached(axis: int, tmp_path: Path) -> None:
+    (tmp_path / "sparse").touch()
+    steps, shape = [4, 4, 4, 1], [1, 1, 1, 4]
+    steps[axis], shape[axis] = 2**30 + 64, 4
+    storage = torch.from_file(str(tmp_path / "sparse"), shared=True, size=3 * steps[axis] + 16, dtype=torch.float16)
+    q = storage.as_strided(shape, steps)
+    q.copy_(torch.arange(16.0).view(shape))
+    k = torch.ones(2, 1, 4, dtype=torch.float16)
+    attended, defined = both(q, k, k, torch.arange(2).expand(shape[0], 2))
+    assert_agree(attended, defined)
+    assert attended[1].max() > 20  # the last was seen
+
+
+@pytest.mark.skipif(not interpreted(), reason="a sparse file is a CPU's memory")
+def test_entries_beyond_two_to_the_31_elements_are_reached(tmp_path: Path) -> None:
+    (tmp_path / "sparse").touch()
+    storage = torch.from_file(str(tmp_path / "sparse"), shared=True, size=3 * (2**30 + 64) + 1, dtype=torch.int32)
+    table = storage.as_strided((1, 4), (1, 2**30 + 64))
+    table.copy_(torch.arange(4)[None])
+    attended, defined = both(torch.ones(1, 1, 1, 4), torch.arange(16.0).view(4, 1, 4), torch.ones(4, 1, 4), table)
+    assert_agree(attended, defined)
+
+
 @pytest.mark.parametrize(("b", "t", "n", "length"), [(0, 2, 3, 4), (2, 0, 3, 4), (2, 2, 0, 4), (1, 1, 3, 0)])
 def test_nothing_to_do_is_an_ordinary_case(b: int, t: int, n: int, length: int, device: torch.device) -> None:
     table = torch.full((b, length), 0 if n else -1, device=device)

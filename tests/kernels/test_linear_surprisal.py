@@ -12,7 +12,8 @@ from torch.utils._pytree import tree_leaves
 
 from memkit_kernels import linear_surprisal
 from memkit_kernels.linear_surprisal import Surprisals, Want
-from memkit_kernels.linear_surprisal.reference import ROWS_PER_BLOCK, WORDS_PER_BLOCK
+from memkit_kernels.linear_surprisal.gradient import differentiable
+from memkit_kernels.linear_surprisal.reference import ROWS_PER_BLOCK, WORDS_PER_BLOCK, Head, linear_surprisal_reference
 from memkit_kernels.testing import ODD_SIZES, assert_close, surrounded
 
 ALL: tuple[Want, ...] = ("surprisal", "entropy", "varentropy", "lse", "top1")
@@ -275,3 +276,13 @@ def test_int32_targets_are_targets() -> None:
         x = normal(3, 4).requires_grad_(backward)
         found = linear_surprisal(x, normal(5, 4, seed=1), torch.tensor([1, 2, 3], dtype=dtype)).surprisal
         assert torch.equal(found, linear_surprisal(x, normal(5, 4, seed=1), torch.tensor([1, 2, 3])).surprisal)
+
+
+def test_the_gradient_through_a_target_that_nobody_checked_is_nan() -> None:
+    x, head = torch.ones(2, 3, requires_grad=True), Head(torch.eye(4, 3), None, 1.0, None)
+    target, want = torch.tensor([1, 9]), frozenset({"surprisal"})
+    told = differentiable(linear_surprisal_reference, x, head, target, ignore_index=-100, want=want)
+    assert told.surprisal is not None
+    (found,) = torch.autograd.grad(told.surprisal.sum(), x)
+    assert found[0].isfinite().all()
+    assert found[1].isnan().all()

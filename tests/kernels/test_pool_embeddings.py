@@ -75,6 +75,13 @@ def test_a_short_vector_is_normalised_by_1e_12() -> None:
     assert found.item() == pytest.approx(0.1)
 
 
+def test_a_vector_whose_length_overflows_is_nan_and_not_zero() -> None:
+    states = torch.tensor([[1e30, 0.0], [3.0, 4.0]])
+    found = pool_embeddings(states, bounds(1, 1))
+    torch.testing.assert_close(found, torch.tensor([[math.nan, math.nan], [0.6, 0.8]]), equal_nan=True)
+    assert pool_embeddings(states.double(), bounds(1, 1)).tolist() == [[1.0, 0.0], [0.6, 0.8]]
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_nan_stays_in_its_own_sequence(mode: Mode) -> None:
     states = hidden(6, 3)

@@ -11,7 +11,7 @@ from torch import Tensor
 from memkit_kernels import pool_embeddings
 from memkit_kernels.backend import interpreted, report
 from memkit_kernels.pool_embeddings import Mode
-from memkit_kernels.pool_embeddings.kernel import warm
+from memkit_kernels.pool_embeddings.kernel import pool_embeddings_triton, warm
 from memkit_kernels.sim_topk.int8 import Int8Keys
 from memkit_kernels.testing import assert_close, surrounded
 
@@ -71,6 +71,17 @@ def test_int8_differs_by_a_step_at_most(device: torch.device) -> None:
     assert_close(found.norms, defined.norms, dtype=torch.float32)
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")  # numpy, which interprets
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
+def test_a_vector_whose_length_overflows_is_nan_and_not_zero(device: torch.device) -> None:
+    states = torch.tensor([[1e30, 0.0], [3.0, 4.0]], device=device)
+    found, defined = both(states, bounds(1, 1, device=device))
+    assert isinstance(found, Tensor)
+    assert isinstance(defined, Tensor)
+    assert found[0].isnan().all()
+    torch.testing.assert_close(found, defined, equal_nan=True)
+
+
 def test_int8_rounds_half_to_even_and_keeps_zero(device: torch.device) -> None:
     states = torch.tensor([[127.0, 0.5, 1.5, -2.5], [0.0, 0.0, 0.0, 0.0]], device=device)
     found, _ = both(states, bounds(1, 1, 0, device=device), normalise=False, dtype=torch.int8)
@@ -101,6 +112,15 @@ def test_padding_outside_the_states_is_not_read(mode: Mode, device: torch.device
     states, cu = normal(20, 9, device=device), bounds(7, 0, 13, device=device)
     found = pool_embeddings(surrounded(states), surrounded(cu, poison=99), mode=mode, backend="triton")
     assert torch.equal(found, pool_embeddings(states, cu, mode=mode, backend="triton"))
+
+
+def test_bounds_that_nobody_checked_are_cut_off(device: torch.device) -> None:
+    states = normal(6, 5, device=device)
+    cu = torch.tensor([-3, 2, 9, 4], device=device)
+    found = pool_embeddings_triton(surrounded(states), cu, mode="mean", normalise=False, dtype=torch.float32)
+    assert isinstance(found, Tensor)
+    expected = torch.stack((states[:2].mean(0), states[2:].mean(0), torch.zeros_like(states[0])))
+    assert_close(found, expected, dtype=torch.float32)
 
 
 def test_any_strides_are_read(device: torch.device) -> None:

@@ -117,8 +117,10 @@ Q, K = torch.zeros(2, 3), torch.zeros(5, 3)
         (lambda: sim_topk(Q, K.half(), 1), "share one dtype .* not torch.float32 and torch.float16"),
         (lambda: sim_topk(Q.int(), K.int(), 1), "not torch.int32"),
         (lambda: sim_topk(Q, K.to("meta"), 1), "on one device, not cpu and meta"),
-        (lambda: sim_topk(Q, K, 0), "k must be 1 to 128, not 0"),
-        (lambda: sim_topk(Q, K, MAX_K + 1), "k must be 1 to 128, not 129"),
+        (lambda: sim_topk(Q, K, 0), "k must be an integer from 1 to 128, not 0"),
+        (lambda: sim_topk(Q, K, MAX_K + 1), "k must be an integer from 1 to 128, not 129"),
+        (lambda: sim_topk(Q, K, 2.5), "not 2.5"),
+        (lambda: sim_topk(Q, K, True), "not True"),
         (lambda: sim_topk(Q, torch.zeros(1, 3).expand(2_000_000_001, 3), 1), "at most 2000000000 keys"),
         (lambda: sim_topk(Q, K, 1, metric="dot"), "metric must be one of .* not 'dot'"),  # type: ignore[arg-type]
         (lambda: sim_topk(Q, K, 1, backend="cuda"), "backend must be one of .* not 'cuda'"),  # type: ignore[arg-type]
@@ -131,3 +133,15 @@ Q, K = torch.zeros(2, 3), torch.zeros(5, 3)
 def test_a_wrong_argument_is_refused_with_what_was_expected(call, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-30])
+def test_the_cosine_of_a_vector_without_length_is_zero(size: float) -> None:
+    scores, _ = sim_topk(torch.full((1, 4), size), torch.full((1, 4), size), 1, metric="cosine")
+    assert scores.tolist() == [[0.0]]
+
+
+def test_a_vector_whose_squares_overflow_has_no_cosine() -> None:
+    keys = torch.tensor([[1e30, 0.0], [1.0, 1.0]])
+    assert sim_topk(torch.ones(1, 2), keys, 2, metric="cosine")[1].tolist() == [[1, -1]]
+    assert sim_topk(torch.full((1, 2), 1e30), keys, 2, metric="cosine")[1].tolist() == [[-1, -1]]

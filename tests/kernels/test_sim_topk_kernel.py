@@ -78,7 +78,7 @@ def test_scores_are_close_to_float64_and_belong_to_their_indices(
 
 
 def test_more_queries_than_a_tile_has_are_searched(device: torch.device) -> None:
-    assert_equal(*both(integers(65, 3, device=device), integers(65, 3, device=device, seed=1), 1))
+    assert_equal(*both(integers(35, 3, device=device), integers(65, 3, device=device, seed=1), 1))
 
 
 def test_ties_go_to_the_lower_index(device: torch.device) -> None:
@@ -107,12 +107,14 @@ def test_the_mask_comes_before_the_limit(shape: tuple[int, ...], bits: int, devi
     assert mask.expand(3, 250).gather(1, found[1]).all()
 
 
-def test_the_places_left_over_hold_minus_infinity_and_minus_one(device: torch.device) -> None:
-    mask = torch.tensor([False, True, False, True, False], device=device)
-    keys = torch.arange(5.0, device=device)[:, None]
+@pytest.mark.parametrize("n", [5, 300])
+def test_the_places_left_over_hold_minus_infinity_and_minus_one(n: int, device: torch.device) -> None:
+    mask = torch.zeros(n, dtype=torch.bool, device=device)
+    mask[[1, n - 2]] = True
+    keys = torch.arange(float(n), device=device)[:, None]
     scores, indices = sim_topk(torch.ones(1, 1, device=device), keys, 4, mask=mask, backend="triton")
-    assert indices.tolist() == [[3, 1, -1, -1]]
-    assert scores.tolist() == [[3.0, 1.0, -INF, -INF]]
+    assert indices.tolist() == [[n - 2, 1, -1, -1]]
+    assert scores.tolist() == [[n - 2.0, 1.0, -INF, -INF]]
 
 
 @pytest.mark.parametrize("metric", ["ip", "cosine", "l2"])
@@ -128,12 +130,14 @@ def test_nan_never_wins(metric: Metric, n: int, device: torch.device) -> None:
     assert not {n - 8, n - 4} & set(found[1][0].tolist())
 
 
-def test_a_bias_of_minus_infinity_shuts_out_and_of_infinity_wins(device: torch.device) -> None:
-    bias = torch.tensor([-INF, 0.0, torch.nan, INF], device=device)
-    ones = torch.ones(4, 1, device=device)
+@pytest.mark.parametrize("apart", [1, 70])
+def test_a_bias_of_minus_infinity_shuts_out_and_of_infinity_wins(apart: int, device: torch.device) -> None:
+    bias = torch.full((5 * apart,), -INF, device=device)
+    bias[::apart] = torch.tensor([-INF, 0.0, torch.nan, INF, INF], device=device)
+    ones = torch.ones(len(bias), 1, device=device)
     found, defined = both(ones[:1], ones, 4, bias=bias)
     assert_equal(found, defined)
-    assert found[1].tolist() == [[3, 1, -1, -1]]
+    assert found[1].tolist() == [[3 * apart, 4 * apart, apart, -1]]
 
 
 def test_a_zero_vector_has_cosine_zero(device: torch.device) -> None:
@@ -148,6 +152,19 @@ def test_l2_measures_near_duplicates_by_their_differences(device: torch.device) 
     keys[:, 0] += torch.arange(9, 0, -1, device=device) / 16
     found, defined = both(torch.full((1, 8), 1000.0, device=device), keys, 9, metric="l2")
     assert_equal(found, defined)
+
+
+def test_what_rounding_may_exchange_is_bounded(device: torch.device) -> None:
+    """Far from the origin |q|² + |k|² - 2q·k keeps few digits of |q - k|², and that chooses the groups."""
+    queries, keys = normal(3, 8, device=device) + 300, normal(400, 8, device=device, seed=1) + 300
+    scores, indices = sim_topk(queries, keys, 3, metric="l2", backend="triton")
+    everything = similarity(queries, keys, "l2")  # in float64
+    torch.testing.assert_close(scores, everything.gather(1, indices).float(), rtol=1e-5, atol=0)
+    error = 1e-6 * 2 * 8 * 300**2  # 1.4; any three keys would be worse by 10
+    right = everything.topk(3).values
+    assert (scores <= right + 1e-3).all()
+    assert (scores >= right - 2 * error).all()
+    assert (scores[:, :-1] >= scores[:, 1:]).all()
 
 
 @pytest.mark.parametrize("metric", ["ip", "l2"])
@@ -213,7 +230,7 @@ def test_blocks_of_queries_share_nothing(device: torch.device, monkeypatch: pyte
     mask = integers(3, 200, device=device, seed=2) > 0
     ranges = {"cu_seqlens": torch.tensor([0, 90, 200], device=device), "within": torch.tensor([1, 0, 1])}
     ranges["within"] = ranges["within"].to(device)
-    monkeypatch.setattr(kernel, "MAXIMA_BYTES", 2 * 4 * 4)  # two queries of four groups
+    monkeypatch.setattr(kernel, "BLOCK_BYTES", 2 * 8 * 2 * 64)  # two queries of two groups of candidates
     assert_equal(*both(queries, keys, 2, mask=mask, **ranges))
 
 

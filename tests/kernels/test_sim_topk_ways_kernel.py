@@ -138,31 +138,29 @@ def scanning(keys: str, metric: Metric, queries: int, config: int, **constants: 
     }  # fmt: skip
 
 
+def selecting(kernel: str, **constants: object) -> dict[str, object]:
+    """What compiles a later pass."""
+    types = {"q": "*bf16", "k": "*bf16", **POINTERS, **dict.fromkeys((*NUMBERS, "D"), "i32")}
+    constants |= {name: value for name, value in ONES.items() if name != "D"} | {"GROUP": 64}
+    module = "memkit_kernels.sim_topk.selection.kernel"
+    return {"module": module, "kernel": kernel, "types": types, "constants": constants, "warps": 4}
+
+
 @pytest.mark.slow
-def test_the_pass_over_the_keys_compiles_for_a_gpu(built_for_gpu: Callable[..., list[dict[str, object]]]) -> None:
+def test_the_kernels_compile_for_a_gpu(built_for_gpu: Callable[..., list[dict[str, object]]]) -> None:
     nowhere = {"order": None, "starts": None, "ends": None, "units": None}
     built = built_for_gpu(
         scanning("bf16", "ip", 16, 0, **nowhere),
-        scanning("bf16", "ip", 64, 2, **nowhere),
-        scanning("bf16", "cosine", 64, 0),
         scanning("fp32", "l2", 32, 0, **nowhere),
         scanning("i8", "ip", 64, 0, **nowhere),
+        scanning("bf16", "cosine", 64, 2),
+        selecting("choose", K=16, CHUNK=1024),
+        selecting("finish", K=16, CHUNK=1024),
+        selecting("measure", METRIC="cosine", C=16, BD=128),
     )
-    for kernel in built:
+    assert [kernel["spilled"] for kernel in built] == [0] * 7
+    for kernel in built[:4]:
         assert "wgmma.mma_async" in kernel["ptx"]  # Hopper's matrix unit
         assert "cp.async" in kernel["ptx"]  # keys are on their way while others are multiplied
-        assert kernel["spilled"] == 0
-    assert max(kernel["shared"] for kernel in built) <= 227 * 1024
-    assert all(kernel["shared"] <= 99 * 1024 for kernel in (built[0], *built[2:]))  # the first config, on any GPU
-
-
-@pytest.mark.slow
-def test_the_selection_compiles_for_a_gpu(built_for_gpu: Callable[..., list[dict[str, object]]]) -> None:
-    shared = {"module": "memkit_kernels.sim_topk.selection.kernel", "warps": 4}
-    shared["types"] = {"q": "*bf16", "k": "*bf16", **POINTERS, **dict.fromkeys((*NUMBERS, "D"), "i32")}
-    many = {key: value for key, value in ONES.items() if key != "D"} | {"K": 16, "CHUNK": 512, "GROUP": 64}
-    built = built_for_gpu(
-        *(shared | {"kernel": kernel, "constants": many} for kernel in ("choose", "narrow", "finish")),
-        shared | {"kernel": "measure", "constants": many | {"METRIC": "cosine", "C": 16, "BD": 128}},
-    )
-    assert [kernel["spilled"] for kernel in built] == [0] * 4
+    assert built[3]["shared"] <= 227 * 1024
+    assert all(kernel["shared"] <= 99 * 1024 for kernel in built[:3])  # the first config, on any GPU

@@ -1,5 +1,7 @@
 """warmup: what it refuses, and that it runs what it is asked for."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -18,6 +20,17 @@ def test_an_unknown_operation_is_a_value_error_that_names_those_there_are() -> N
 def test_no_dtype_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="at least one"):
         warmup("sim_topk", dtypes=[])
+
+
+@pytest.mark.parametrize("dtypes", [["float16"], "float16", torch.float16])
+def test_what_is_no_list_of_dtypes_is_a_value_error_and_float32_is_not_warmed_instead(dtypes: Any) -> None:
+    with pytest.raises(ValueError, match=r"dtypes must be a list of at least one torch\.dtype, not .*float16"):
+        warmup("pool_embeddings", device="cpu", dtypes=dtypes)
+
+
+def test_a_gpu_that_is_not_there_is_said() -> None:
+    with pytest.raises(BackendUnavailable, match=r"there is no cuda:99|torch sees none here"):
+        warmup("pool_embeddings", device="cuda:99")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")

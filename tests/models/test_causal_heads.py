@@ -101,6 +101,16 @@ def test_a_head_that_caps_under_a_name_of_its_own_is_found_out() -> None:
     assert "hidden states times" in head.why
 
 
+def test_logits_that_a_model_changes_a_little_are_found_out() -> None:
+    model = made(CONFIGS["plain"])
+
+    def warmer(_: Any, given: Any, found: Any) -> None:
+        found.logits = found.logits * 1.001
+
+    model.register_forward_hook(warmer)
+    assert "hidden states times" in head_of(model).why
+
+
 def test_a_head_that_is_another_kind_of_linear_is_not_taken_for_one() -> None:
     class Quantised(torch.nn.Linear):
         pass

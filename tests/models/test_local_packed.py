@@ -155,6 +155,14 @@ def test_further_modules_are_left_to_sentence_transformers(model: SentenceTransf
         packed(model, normalise=True)
 
 
+def test_a_model_that_cuts_its_vectors_is_left_to_sentence_transformers(model: SentenceTransformer) -> None:
+    from memkit.models.packed import CannotPackError, packed
+
+    model.truncate_dim = 100
+    with pytest.raises(CannotPackError, match="its vectors are cut to 100 features"):
+        packed(model, normalise=True)
+
+
 def test_half_precision_on_a_cpu_is_left_to_sentence_transformers(model: SentenceTransformer) -> None:
     from memkit.models.packed import CannotPackError, packed
 
@@ -178,7 +186,8 @@ def test_an_encoder_that_would_read_other_tokens_is_refused(model: SentenceTrans
         def tokens(self, texts: Sequence[str]) -> list[list[int]]:
             return [[101, 102] for _ in texts]
 
-    made = packed(model, normalise=True)
+    made = packed(model, normalise=False)
+    assert made.normalise  # the model does by itself
     deaf = Deaf(
         weights=made.weights, tokenizer=made.tokenizer, longest=made.longest, mode=made.mode, normalise=made.normalise
     )

@@ -56,9 +56,8 @@ def left(path: Path, forgotten: Sequence[str], kept: Sequence[str]) -> list[tupl
         # Eight bytes of every place at once; a loop over places takes minutes on a busy machine.
         here = np.frombuffer(data + bytes(8), np.uint8)
         places = sum((here[n : n + len(data)].astype(np.uint64) << np.uint64(8 * n) for n in range(8)), np.uint64(0))
-        for n in np.flatnonzero(np.isin(places, starts)).tolist():
-            if data[n : n + WINDOW] in wanted:
-                traces.append((name, data[n : n + WINDOW]))
+        found = [data[n : n + WINDOW] for n in np.flatnonzero(np.isin(places, starts)).tolist()]
+        traces += [(name, window) for window in found if window in wanted]
     return traces
 
 

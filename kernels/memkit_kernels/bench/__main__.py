@@ -6,6 +6,7 @@ with a cold L2. On a CPU the torch paths alone are measured.
 """
 
 import argparse
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -28,11 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
     if kind == "cuda" and not torch.cuda.is_available():
         sys.stderr.write("--device cuda needs a GPU that torch sees; there is none here\n")
         return 1
-    cases = found(asked.only or OPERATIONS, kind, quick=asked.quick)
+    wanted = tuple(dict.fromkeys(asked.only or OPERATIONS))
+    cases = found(wanted, kind, quick=asked.quick)
     if asked.list:
         _say("\n".join([*map(named, cases.cases), *(f"{name}: {why}" for name, why in cases.left_out.items())]))
         return int(cases.broken)
-    absent = found(asked.only or OPERATIONS, "cuda", quick=False) if kind == "cpu" else None
+    absent = found(wanted, "cuda", quick=False) if kind == "cpu" else None
     return _run(asked, cases, absent, torch.device(kind))
 
 
@@ -53,15 +55,33 @@ def _run(asked: argparse.Namespace, cases: Found, absent: Found | None, device: 
 
 def _asked(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m memkit_kernels.bench", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write what was seen there, after each case")
+    parser.add_argument("--json", type=_file, metavar="OUT", help="write what was seen there, after each case")
     parser.add_argument("--only", nargs="+", choices=OPERATIONS, metavar="OPERATION", help="these and no others")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: the GPU where there is one")
     parser.add_argument("--quick", action="store_true", help="the smallest case of each variant, timed a few times")
     parser.add_argument(
-        "--seconds", type=float, help=f"for each contestant, about ({USUAL.seconds:g}; quick: {QUICK.seconds:g})"
+        "--seconds", type=_seconds, help=f"for each contestant, about ({USUAL.seconds:g}; quick: {QUICK.seconds:g})"
     )
     parser.add_argument("--list", action="store_true", help="name the cases and measure nothing")
     return parser.parse_args(arguments)
+
+
+def _file(text: str) -> Path:
+    """A file that can be written: found out before minutes of measuring, not after."""
+    file = Path(text)
+    if file.is_dir() or not file.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is no file in a folder that is there")
+    return file
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"must be more than 0, not {text!r}")
+    return seconds
 
 
 def _say(text: str) -> None:

@@ -5,11 +5,12 @@ An operation's `bench.py` has `cases(kind)`. Does not know how anything is timed
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 import torch
 
-__all__ = ["Bar", "Case", "Contest", "Kind", "absent"]
+__all__ = ["Bar", "Case", "Contest", "Kind", "absent", "lazily"]
 
 Kind = Literal["cpu", "cuda"]  # the CPU's cases are smaller, and in float32
 
@@ -56,3 +57,9 @@ class Case:
 def absent(package: str, remedy: str = "") -> str:
     """Why a rival did not run."""
     return f"{package} is not installed" + (f"; {remedy}" if remedy else "")
+
+
+def lazily(make: Callable[[], Callable[[], object]]) -> Callable[[], object]:
+    """A rival that gets ready in its first call, which is not counted: if that fails, it is out, and the others go on."""
+    made = cache(make)
+    return lambda: made()()

@@ -78,8 +78,10 @@ def unmeasured(case: Case, why: str) -> Row:
 
 
 def named(case: Case) -> str:
-    """A case in words."""
-    return f"{case.operation}, {case.variant}, {', '.join(f'{axis}={size}' for axis, size in case.size.items())}"
+    """A case in words. What its variant says already is not said again."""
+    said_already = case.variant.replace(",", "").replace(" = ", "=").split()
+    sizes = [f"{axis}={size:,}" for axis, size in case.size.items() if f"{axis}={size}" not in said_already]
+    return f"{case.operation}, {case.variant}, {', '.join(sizes)}"
 
 
 def _measured(case: Case, device: torch.device, ceilings: Ceilings, patience: Patience) -> Row:

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from memkit_kernels.backend import Backend, choose
+from memkit_kernels.backend import Backend, choose, undisturbed
 from memkit_kernels.boundary_refine.reference import boundary_refine_reference, rises
 
 __all__ = ["Metric", "boundary_refine", "boundary_refine_reference"]
@@ -20,7 +20,7 @@ DTYPES = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64}
 INTEGERS = (torch.int32, torch.int64)
 
 
-@torch.no_grad()
+@undisturbed(gradients=False)
 def boundary_refine(
     keys: Tensor,
     boundaries: Tensor,
@@ -74,7 +74,7 @@ def boundary_refine(
     return refine(*rows, packed, metric, min_size, self_loops).reshape(boundaries.shape)
 
 
-def _check(keys: Tensor, boundaries: Tensor, metric: str, min_size: int, backend: str) -> None:
+def _check(keys: Tensor, boundaries: Tensor, metric: str, min_size: object, backend: str) -> None:
     if keys.ndim not in (2, 3) or keys.shape[-1] == 0 or keys.dtype not in DTYPES:
         names = ", ".join(sorted(map(str, DTYPES)))
         raise ValueError(
@@ -89,8 +89,8 @@ def _check(keys: Tensor, boundaries: Tensor, metric: str, min_size: int, backend
         raise ValueError(f"boundaries must be on {keys.device} as keys are, not on {boundaries.device}")
     if metric not in get_args(Metric):
         raise ValueError(f"metric must be one of {get_args(Metric)}, not {metric!r}")
-    if min_size < 1:
-        raise ValueError(f"min_size must be at least 1, not {min_size}")
+    if not isinstance(min_size, int) or min_size < 1:
+        raise ValueError(f"min_size must be an integer of at least 1, not {min_size!r}")
     if backend not in get_args(Backend):
         raise ValueError(f"backend must be one of {get_args(Backend)}, not {backend!r}")
 

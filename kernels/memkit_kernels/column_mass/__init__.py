@@ -6,14 +6,14 @@ Does not know what a key stands for. The definition is reference.py, the derivat
 import torch
 from torch import Tensor
 
-from memkit_kernels.backend import Backend, choose
+from memkit_kernels.backend import Backend, choose, undisturbed
 from memkit_kernels.column_mass.reference import column_mass_reference
 from memkit_kernels.window_attention.mask import KERNEL_DTYPES, Mask, check_attention
 
 __all__ = ["column_mass", "column_mass_reference"]
 
 
-@torch.no_grad()
+@undisturbed(gradients=False)
 def column_mass(
     q: Tensor,
     k: Tensor,

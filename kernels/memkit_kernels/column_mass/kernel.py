@@ -50,7 +50,7 @@ def _shares(
     return tl.sum(tl.where(counts, shares, 0.0), axis=1)
 
 
-@triton.jit(do_not_specialize=LENGTHS)
+@triton.jit(do_not_specialize=[*LENGTHS, "lse_batch"])
 def _mass(
     q, k, lse, mass, first, end, T, S, H, R, scale, window, sinks, beyond,
     q_batch, q_row, q_head, q_step, k_batch, k_row, k_head, k_step, lse_batch, lse_row, lse_head,

@@ -27,8 +27,9 @@ def _add(mass: Tensor, q: Tensor, k: Tensor, lse: Tensor, mask: Mask, scale: flo
     """Into `mass` `[B, S, H]`, what one sequence gives it."""
     for block in blocks(q, k, mask, scale):
         total = lse[:, block.rows].to(mass.dtype).unflatten(2, block.scores.shape[1:3]).permute(0, 2, 3, 1)[..., None]
-        shares = (block.scores - total).exp()
-        shares.masked_fill_(~block.seen | total.isinf(), 0.0)
+        shares = block.scores.sub_(total).exp_()  # 0 where not seen, if the total is a number
+        if not total.isfinite().all():
+            shares.masked_fill_(~block.seen | total.isinf(), 0.0)
         at = 0
         for low, high in block.spans:
             mass[:, low:high] += shares[..., at : at + high - low].sum(3).permute(0, 3, 1, 2).flatten(2, 3)

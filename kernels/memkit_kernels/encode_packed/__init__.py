@@ -9,7 +9,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from memkit_kernels.backend import Backend, choose
+from memkit_kernels.backend import Backend, choose, undisturbed
 from memkit_kernels.encode_packed.grouped import encode_packed_grouped
 from memkit_kernels.encode_packed.reference import encode_packed_reference
 from memkit_kernels.encode_packed.weights import EncoderWeights
@@ -21,7 +21,7 @@ MAX_FEATURES = 16_384  # a token's features live in one program's registers
 KERNEL_DTYPES = frozenset({torch.float16, torch.bfloat16, torch.float32})
 
 
-@torch.no_grad()
+@undisturbed(gradients=False)
 def encode_packed(
     tokens: Tensor,
     cu_seqlens: Tensor,

@@ -15,6 +15,7 @@ _ROOT_HALF = tl.constexpr(0.7071067811865476)
 _TANH_OUT = tl.constexpr(-1.5957691216057308)  # -2 √(2/π): (1 + tanh u) / 2 = 1 / (1 + e^-2u)
 _CUBIC = tl.constexpr(0.044715)
 
+FUSED = True  # multiply and add round once; said because Triton 3.10 changes the default
 ROWS, COLUMNS = 4, 512  # the tile of the activation: 16 elements a thread
 
 
@@ -103,7 +104,7 @@ def embedded(tokens: Tensor, at: Tensor, weights: EncoderWeights) -> Tensor:
     bd, warps = _row(d)
     _embed[(len(tokens),)](
         tokens, at, weights.words, weights.positions, by.weight, by.bias, out, len(weights.words), weights.longest, d,
-        tokens.stride(0), weights.epsilon, BD=bd, num_warps=warps,
+        tokens.stride(0), weights.epsilon, BD=bd, num_warps=warps, enable_fp_fusion=FUSED,
     )  # fmt: skip
     return out
 
@@ -122,8 +123,9 @@ def normalised(x: Tensor, of: Linear, residual: Tensor, by: Norm, weights: Encod
     """norm(x + bias + residual), in x's memory."""
     bd, warps = _row(x.shape[1])
     _add_norm[(len(x),)](
-        x, of.bias, residual, by.weight, by.bias, x, x.shape[1], weights.epsilon, BD=bd, num_warps=warps
-    )
+        x, of.bias, residual, by.weight, by.bias, x, x.shape[1], weights.epsilon,
+        BD=bd, num_warps=warps, enable_fp_fusion=FUSED,
+    )  # fmt: skip
     return x
 
 
@@ -131,7 +133,9 @@ def activated(x: Tensor, bias: Tensor, weights: EncoderWeights) -> Tensor:
     """gelu(x + bias), in x's memory."""
     t, f = x.shape
     grid = (triton.cdiv(t, ROWS), triton.cdiv(f, COLUMNS))
-    _bias_gelu[grid](x, bias, t, f, TANH=weights.gelu == "tanh", BT=ROWS, BF=COLUMNS, num_warps=4)
+    _bias_gelu[grid](
+        x, bias, t, f, TANH=weights.gelu == "tanh", BT=ROWS, BF=COLUMNS, num_warps=4, enable_fp_fusion=FUSED
+    )
     return x
 
 

@@ -207,6 +207,8 @@ class _Names:
 
     @classmethod
     def of(cls, state: Mapping[str, Tensor], config: Mapping[str, object]) -> _Names:
+        if not isinstance(config, Mapping):
+            raise ValueError(f"config must be a mapping, not {type(config).__name__}; a model's is config.to_dict()")
         kind = config.get("model_type")
         if not isinstance(kind, str) or kind not in _KINDS:
             raise ValueError(f"model_type must be one of {', '.join(sorted(_KINDS))}, not {kind!r}")

@@ -8,7 +8,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from memkit_kernels.backend import Backend, choose
+from memkit_kernels.backend import Backend, choose, undisturbed
 from memkit_kernels.gather_attention.gradient import Gathered
 from memkit_kernels.gather_attention.reference import gather_attention_reference
 
@@ -21,6 +21,7 @@ DTYPES = KERNEL_DTYPES | {torch.float64}
 INTEGERS = (torch.int32, torch.int64)
 
 
+@undisturbed(gradients=True)
 def gather_attention(
     q: Tensor,
     k: Tensor,
@@ -87,7 +88,8 @@ def _check(q: Tensor, k: Tensor, v: Tensor, backend: str) -> None:
         )
     if v.ndim != k.ndim or v.shape[:-1] != k.shape[:-1] or not 1 <= v.shape[-1] <= MAX_FEATURES:
         raise ValueError(
-            f"v must be {[*k.shape[:-1], 'E']} as k is {list(k.shape)}, E being 1 to {MAX_FEATURES}, not {list(v.shape)}"
+            f"v must be [{', '.join(map(str, k.shape[:-1]))}, E] as k is {list(k.shape)}, E being 1 to {MAX_FEATURES}, "
+            f"not {list(v.shape)}"
         )
     h, g = q.shape[2], k.shape[-2]
     if g == 0 or h == 0 or h % g:

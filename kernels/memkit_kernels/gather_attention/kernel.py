@@ -68,7 +68,7 @@ def _store(mixed, top, summed, out, lse, where, row_ok, E: tl.constexpr, BE: tl.
     tl.store(lse + where, tl.where(nobody, float("-inf"), total), mask=row_ok)
 
 
-@triton.jit(do_not_specialize=["B", "T", "tokens", "pages", "splits"])
+@triton.jit(do_not_specialize=["B", "T", "tokens", "pages", "splits", "table_b", "table_g"])
 def _attend(
     q, k, v, table, counts, out, lse, B, T, tokens, pages, splits, scale,
     q_b, q_t, q_h, q_d, k_page, k_row, k_g, k_d, v_page, v_row, v_g, v_d, table_b, table_g, table_l, counts_b,

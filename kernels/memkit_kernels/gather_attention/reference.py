@@ -28,6 +28,7 @@ class Part:
     seen: Tensor  # [1 or G, c]: named, and counted
     wrong: Tensor  # [1 or G, c]: named, but there is no such key
     token: Tensor  # [1 or G, c]: page times the page's size, plus the place within it; 0 for a hole
+    whole: bool  # all of it is seen, and there
 
 
 def gather_attention_reference(
@@ -61,7 +62,7 @@ def _attend(
         scores = scored(q, part, scale)
         grown = torch.maximum(top, scores.amax(-1))
         safe = grown.masked_fill(grown == -torch.inf, 0.0)
-        weights, fade = (scores - safe[..., None]).exp_(), (top - safe).exp_()
+        weights, fade = scores.sub_(safe[..., None]).exp_(), (top - safe).exp_()
         summed = summed * fade + weights.sum(-1)
         mixed = mixed * fade[..., None] + weights @ part.values
         top = grown
@@ -74,6 +75,8 @@ def _attend(
 def scored(q: Tensor, part: Part, scale: float) -> Tensor:
     """`[G, M, c]`: -inf for what is not seen, NaN for what is not there."""
     scores = (q @ part.keys.mT).mul_(scale)
+    if part.whole:
+        return scores
     return scores.masked_fill_(~part.seen[:, None], -torch.inf).masked_fill_(part.wrong[:, None], torch.nan)
 
 
@@ -94,9 +97,10 @@ def parts(k: Tensor, v: Tensor, lists: Tensor, count: Tensor | None, most: int) 
         real = seen & there[..., None].expand(-1, -1, page).flatten(1)
         token = (entry[..., None] * page + within).flatten(1)
         keys, values = (_gathered(x, entry, g) for x in (k, v))
-        if not real.all():  # waits for a GPU, and saves two passes over what was gathered
+        whole = bool(real.all())  # waits for a GPU, and saves passes over what was gathered and over the scores
+        if not whole:
             keys, values = (x.masked_fill_(~real[..., None], 0.0) for x in (keys, values))
-        yield Part(keys=keys, values=values, seen=seen, wrong=seen & ~real, token=token.where(real, 0))
+        yield Part(keys=keys, values=values, seen=seen, wrong=seen & ~real, token=token.where(real, 0), whole=whole)
 
 
 def _gathered(pages: Tensor, entry: Tensor, g: int) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Literal, get_args, overload
 import torch
 from torch import Tensor
 
-from memkit_kernels.backend import Backend, choose
+from memkit_kernels.backend import Backend, choose, undisturbed
 from memkit_kernels.gather_rerotate.gradient import Moved
 from memkit_kernels.gather_rerotate.reference import gather_rerotate_reference
 
@@ -49,6 +49,7 @@ def gather_rerotate(
 ) -> tuple[Tensor, Tensor]: ...
 
 
+@undisturbed(gradients=True)
 def gather_rerotate(
     keys: Tensor,
     index: Tensor,
@@ -120,8 +121,8 @@ def _check(keys: Tensor, values: Tensor | None, layout: str, backend: str) -> No
         or values.device != keys.device
     ):
         raise ValueError(
-            f"values must be {[*keys.shape[:-1], 'E']} with E of at least 1, of {keys.dtype}, on {keys.device}, as keys "
-            f"are, not {list(values.shape)} of {values.dtype} on {values.device}"
+            f"values must be [{', '.join(map(str, keys.shape[:-1]))}, E] with E of at least 1, of {keys.dtype}, "
+            f"on {keys.device}, as keys are, not {list(values.shape)} of {values.dtype} on {values.device}"
         )
     if layout not in get_args(Layout):
         raise ValueError(f"layout must be one of {get_args(Layout)}, not {layout!r}")
@@ -133,7 +134,7 @@ def _check_places(keys: Tensor, index: Tensor, shift: Tensor, inv_freq: Tensor) 
     leading, n = keys.shape[:-3], keys.shape[-3]
     if index.ndim != keys.ndim - 2 or index.shape[:-1] != leading or index.dtype not in INTEGERS:
         raise ValueError(
-            f"index must be int32 or int64 {[*leading, 'L']} for keys {list(keys.shape)}, "
+            f"index must be int32 or int64 [{', '.join(map(str, [*leading, 'L']))}] for keys {list(keys.shape)}, "
             f"not {index.dtype} {list(index.shape)}"
         )
     if shift.shape != index.shape or shift.dtype not in INTEGERS:

@@ -15,6 +15,7 @@ _PER_RADIAN = tl.constexpr(0.15915494309189535)  # turns
 _TURN = tl.constexpr(18446744073709551616.0)  # 2^64: a whole turn in the units of a phase
 _RADIANS = tl.constexpr(3.4061215800304824e-19)  # 2 pi / 2^64
 
+FUSED = True  # multiply and add round once; said because Triton 3.10 changes the default
 MOST_COPIED = 128  # features at once: 256 bytes of 16-bit values
 WARM_ROWS = 32_768  # enough to keep a GPU busy while tiles are timed
 
@@ -142,7 +143,7 @@ def gather_rerotate_triton(
         _move[grid](
             keys, values, index, shift, inv_freq, moved, copied, n, kept, g, d, e, f,
             *steps, *index.stride(), *shift.stride(), *inv_freq.stride(),
-            LAYOUT=layout, BF=pairs, BD=_block(d - 2 * f), BE=_block(e),
+            LAYOUT=layout, BF=pairs, BD=_block(d - 2 * f), BE=_block(e), enable_fp_fusion=FUSED,
         )  # fmt: skip
     return moved, copied
 

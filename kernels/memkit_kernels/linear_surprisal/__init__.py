@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from memkit_kernels.backend import Backend, choose
+from memkit_kernels.backend import Backend, choose, undisturbed
 from memkit_kernels.linear_surprisal.gradient import Forward, differentiable
 from memkit_kernels.linear_surprisal.reference import Head, Surprisals, linear_surprisal_reference
 
@@ -24,6 +24,7 @@ KERNEL_DTYPES = frozenset({torch.float16, torch.bfloat16, torch.float32})
 DTYPES = KERNEL_DTYPES | {torch.float64}
 
 
+@undisturbed(gradients=True)
 def linear_surprisal(
     x: Tensor,
     weight: Tensor,

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from memkit_kernels.bench.cases import Bar, Case, Contest, Kind, absent
+from memkit_kernels.bench.cases import Bar, Case, Contest, Kind, absent, lazily
 from memkit_kernels.linear_surprisal import Want, linear_surprisal
 
 FEATURES, WORDS = 4096, 128_256  # Llama 3, 8B
@@ -88,8 +88,12 @@ def _liger(x: Tensor, weight: Tensor, target: Tensor) -> Rivals:
         return {}
     if find_spec("liger_kernel") is None:
         return {name: absent("liger_kernel", "pip install liger-kernel")}
-    fused = import_module("liger_kernel.transformers.functional").liger_fused_linear_cross_entropy
-    return {name: lambda: fused(x, weight, target, reduction="none")}
+
+    def ready() -> Callable[[], object]:
+        fused = import_module("liger_kernel.transformers.functional").liger_fused_linear_cross_entropy
+        return partial(fused, x, weight, target, reduction="none")
+
+    return {name: lazily(ready)}
 
 
 def _losses(x: Tensor, weight: Tensor, target: Tensor) -> Rivals:

@@ -9,7 +9,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from memkit_kernels.backend import Backend, choose
+from memkit_kernels.backend import Backend, choose, undisturbed
 from memkit_kernels.merge_attention.gradient import Merged
 from memkit_kernels.merge_attention.reference import merge_attention_reference, wide
 
@@ -19,6 +19,7 @@ KERNEL_DTYPES = frozenset({torch.float16, torch.bfloat16, torch.float32})
 DTYPES = KERNEL_DTYPES | {torch.float64}
 
 
+@undisturbed(gradients=True)
 def merge_attention(
     outs: Sequence[Tensor] | Tensor,
     lses: Sequence[Tensor] | Tensor,

@@ -9,7 +9,7 @@ from typing import Literal, get_args, overload
 import torch
 from torch import Tensor
 
-from memkit_kernels.backend import Backend, choose
+from memkit_kernels.backend import Backend, choose, undisturbed
 from memkit_kernels.pool_embeddings.reference import pool_embeddings_reference
 from memkit_kernels.sim_topk.int8 import Int8Keys
 
@@ -49,7 +49,7 @@ def pool_embeddings(
 ) -> Tensor | Int8Keys: ...
 
 
-@torch.no_grad()
+@undisturbed(gradients=False)
 def pool_embeddings(
     hidden: Tensor,
     cu_seqlens: Tensor,
@@ -68,6 +68,7 @@ def pool_embeddings(
 
     - `mode`: the mean of the sequence's rows, its first row ("cls"), its last row, or the largest of each feature ("max").
     - `normalise` divides the vector by its length, or by 1e-12 if it is shorter: a zero vector stays zero.
+      A vector whose squares add up to more than their float can hold (a length of 1.8e19 in float32) becomes NaN.
     - An empty sequence gives the zero vector.
     - Sums, lengths and quotients are float32, or float64 for float64 tensors; the cast comes last. `dtype` is float16,
       bfloat16, float32, int8, or for float64 tensors float64.

@@ -74,6 +74,7 @@ def _pool(
     vector = _pooled(hidden, first, length, features.to(tl.int64) * step, inside, row_step, MODE, BT, BD)
     if NORMALISE:
         size = tl.sqrt_rn(tl.sum(vector * vector, axis=0))
+        size = tl.where(size == float("inf"), float("nan"), size)  # what overflows has no direction, and is not 0
         vector = tl.div_rn(vector, tl.where(size < _SHORTEST, _SHORTEST, size))  # NaN stays NaN
     where = vectors + n * D + features
     if INT8:

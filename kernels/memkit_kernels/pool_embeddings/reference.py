@@ -31,7 +31,8 @@ def pool_embeddings_reference(
             vectors[row : row + count] = pooled(sequences, mode, wide)
         row, token = row + count, token + count * length
     if normalise:
-        vectors /= vectors.norm(dim=1, keepdim=True).clamp_min(SHORTEST)
+        sizes = vectors.norm(dim=1, keepdim=True).clamp_min(SHORTEST)
+        vectors /= sizes.masked_fill_(sizes == torch.inf, torch.nan)  # what overflows has no direction, and is not 0
     return quantised(vectors) if dtype == torch.int8 else vectors.to(dtype)
 
 

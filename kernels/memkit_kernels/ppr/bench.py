@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from memkit_kernels.bench.cases import Bar, Case, Contest, Kind, absent
+from memkit_kernels.bench.cases import Bar, Case, Contest, Kind, absent, lazily
 from memkit_kernels.ppr import Graph, ppr
 from memkit_kernels.ppr.batched import Run, Update, ppr_torch, transition
 from memkit_kernels.ppr.sweeps import sweeps_for
@@ -133,6 +133,11 @@ def _scipy(graph: Graph, resets: np.ndarray) -> Callable[[], object] | str:
 def _cugraph(graph: Graph, resets: np.ndarray) -> Callable[[], object] | str:
     if find_spec("cugraph") is None or find_spec("cudf") is None:
         return absent("cugraph", "it comes with RAPIDS")
+    return lazily(partial(_walked, graph, resets))
+
+
+def _walked(graph: Graph, resets: np.ndarray) -> Callable[[], object]:
+    """cuGraph's own graph and seeds, made."""
     cugraph, cudf = importlib.import_module("cugraph"), importlib.import_module("cudf")
     rows = np.repeat(np.arange(graph.nodes, dtype=np.int32), np.diff(graph.indptr))
     edges = cudf.DataFrame({"from": rows, "to": graph.indices, "weight": graph.weights.astype(np.float32)})

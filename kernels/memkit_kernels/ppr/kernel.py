@@ -20,6 +20,8 @@ WIDE = (16, 64)  # entries by columns: 4 KB of gathered float32, in rows of 256 
 NARROW = (64, 8)  # for 8 columns and fewer
 WARPS = 2  # a multiprocessor holds 32 programs, which are 64 warps then: the most it can
 
+FUSED = True  # multiply and add round once; said because Triton 3.10 changes the default
+
 
 # M is specialised, as a stride: rows are read 16 bytes at a time where it is a multiple of 16. That is three variants.
 @triton.jit(do_not_specialize=["N"])
@@ -135,7 +137,7 @@ def _launch(
             if len(tasks[0]) and tiles:  # an empty grid cannot be launched
                 _sweep[(len(tasks[0]), tiles)](
                     *tasks, indices, weights, gathered, source, before, factors, out, parts, pieces.nodes, m,
-                    BK=entries, BM=columns, num_warps=WARPS,
+                    BK=entries, BM=columns, num_warps=WARPS, enable_fp_fusion=FUSED,
                 )  # fmt: skip
 
 

@@ -2,15 +2,26 @@
 
 Does not know what a key stands for. The definition is reference.py, the derivation README.md.
 
-Where the kernel is not equal to the definition up to rounding: "l2" keys are found by 2q·k - |k|² and then measured by
-their differences. So scores are exact, but a key may be exchanged at the end of the list for one whose squared distance
-differs by less than about 1e-6 (|q|² + |k|²); and a key or query longer than 1e19 is not found by "cosine" and "l2".
+What the kernel may exchange. It chooses the k groups of 64 consecutive keys with the best scores in a first pass, measures
+the keys of those in float32, and returns the best of them by what was measured. So a score always belongs to its index,
+and those that are returned are in order. Without rounding nothing could be missed: outside the chosen groups a key has k
+better ones, one in each. With it, let e be the most by which any score of one query differs between the two passes. Then
+each chosen group holds a key that measures at most 2e less than a key outside, and so
+
+- a key is missed only if it is better than the last that is returned by at most 2e, or as good and of a lower index;
+- the score at each place is at most 2e below the right one.
+
+Both passes sum in float32, float32 keys in the first by three products in tf32. e is at most about D · 2^-22 times the sum
+of |q_d k_d|; as rounding errors are spread, about 1e-6 |q| |k| is expected at D = 384. "cosine" divides that by |q| |k|.
+"l2" keys are chosen by 2q·k - |k|² and measured by their differences, so there it is 1e-6 (|q|² + |k|²): from keys that
+lie far from the origin and close together take the mean off first. A bias adds what float32 rounds of the sum. N of at
+most 64k is measured throughout, and e is 0. A key or query longer than 1e19 is not found by "cosine" and "l2"; and a sum
+that overflows float32 on the way may be infinite, or NaN, in one pass only.
 """
 
-import torch
 from torch import Tensor
 
-from memkit_kernels.backend import Backend, choose
+from memkit_kernels.backend import Backend, choose, undisturbed
 from memkit_kernels.sim_topk.checks import KERNEL_DTYPES, MAX_COARSE_K, MAX_K, MAX_KEYS, Metric, check
 from memkit_kernels.sim_topk.int8 import Int8Keys, quantise
 from memkit_kernels.sim_topk.masks import pack_mask
@@ -28,7 +39,7 @@ __all__ = [
 ]
 
 
-@torch.no_grad()
+@undisturbed(gradients=False)
 def sim_topk(
     queries: Tensor,
     keys: Tensor,

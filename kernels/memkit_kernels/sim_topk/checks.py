@@ -20,12 +20,14 @@ DTYPES = KERNEL_DTYPES | {torch.float64}
 INTEGERS = frozenset({torch.int32, torch.int64})
 
 
-def check(queries: Tensor, k: int, search: Search, backend: str) -> None:
+def check(queries: Tensor, k: object, search: Search, backend: str) -> None:
     """ValueError for anything that sim_topk's docstring does not allow."""
     _check_vectors(queries, search.keys)
     most = MAX_K if search.coarse is None else MAX_COARSE_K
-    if not 1 <= k <= most:
-        raise ValueError(f"k must be 1 to {most}{'' if search.coarse is None else ' with coarse keys'}, not {k}")
+    if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= most:
+        raise ValueError(
+            f"k must be an integer from 1 to {most}{'' if search.coarse is None else ' with coarse keys'}, not {k!r}"
+        )
     if search.metric not in get_args(Metric):
         raise ValueError(f"metric must be one of {get_args(Metric)}, not {search.metric!r}")
     if backend not in get_args(Backend):

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from memkit_kernels.backend import undisturbed
+
 LEVELS = 127
 ROWS_PER_BLOCK = 65536  # of keys in float32: 100 MB at D = 384
 
@@ -39,7 +41,7 @@ class Int8Keys:
         return len(self.values)
 
 
-@torch.no_grad()
+@undisturbed(gradients=False)
 def quantise(keys: Tensor) -> Int8Keys:
     """The keys `[N, D]`, of any float dtype, rounded half to even to a 127th of each row's largest magnitude.
 

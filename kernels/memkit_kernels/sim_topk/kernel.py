@@ -22,7 +22,7 @@ CHUNK = 1024  # groups or candidates that are sorted at once
 TILE = 8192  # numbers of a group's keys that are measured at once
 FUSED = True  # multiply and add round once; said because Triton 3.10 changes the default
 WAVES = 4  # programs a multiprocessor that choose groups
-MAXIMA_BYTES = 1 << 28  # of a block of queries: more of them go one block after the other
+BLOCK_BYTES = 1 << 28  # of maxima, and of candidates: queries that need more go one block after the other
 TINY = 1e-30
 
 
@@ -46,7 +46,7 @@ def sim_topk_triton(
     m = len(queries)
     scores = torch.empty((m, k), dtype=torch.float32, device=queries.device)
     indices = torch.empty((m, k), dtype=torch.int64, device=queries.device)
-    size = max(1, MAXIMA_BYTES // (4 * max(1, triton.cdiv(len(search.keys), _group(search)))))
+    size = max(1, BLOCK_BYTES // _bytes_a_query(k, search))
     for top in range(0, m, size):  # an empty grid cannot be launched
         rows = slice(top, top + size)
         part = search
@@ -78,7 +78,7 @@ def _search(
     """One block of queries; writes to `scores` and `indices`."""
     keys, m, group = search.keys, len(queries), _group(search)
     groups = triton.cdiv(len(keys), group)
-    wanted = k if search.coarse is None else COARSE_FACTOR * k
+    wanted = _wanted(k, search)
     ranges = _ranges(search, m, _queries_of_a_tile(m, search))
     chosen = None
     if groups > wanted:  # else every group is measured
@@ -156,6 +156,12 @@ def _ranges(search: Search, m: int, size: int) -> _Ranges:
     return _Ranges(starts=starts, ends=ends, slots=slots_of(starts, ends, len(search.cu_seqlens), size, UNIT))
 
 
+def _bytes_a_query(k: int, search: Search) -> int:
+    """Of the larger of the two tables that a query takes: its maxima and its candidates."""
+    groups = triton.cdiv(len(search.keys), _group(search))
+    return max(1, 4 * groups, 8 * min(groups, _wanted(k, search)) * _group(search))
+
+
 def _halved(queries: Tensor) -> tuple[Tensor, Tensor]:
     """Queries in float16, each divided by its largest magnitude, and that: eight-bit keys are exact beside them."""
     wide = queries.float()
@@ -171,6 +177,11 @@ def _queries_of_a_tile(m: int, search: Search) -> int:
 
 def _group(search: Search) -> int:
     return GROUP if search.coarse is None else COARSE_GROUP
+
+
+def _wanted(k: int, search: Search) -> int:
+    """How many groups are measured."""
+    return k if search.coarse is None else COARSE_FACTOR * k
 
 
 def _list(k: int) -> int:

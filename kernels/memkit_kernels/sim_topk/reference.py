@@ -16,7 +16,7 @@ from memkit_kernels.sim_topk.masks import allowed, allowed_at
 QUERIES_PER_BLOCK = 256
 KEYS_PER_BLOCK = 8192  # 12 MB in float32 at D = 384, which stay in a cache while they are converted or measured
 SCORES_PER_BLOCK = 1 << 20  # 4 MB; larger blocks mean fewer, which counts where one product takes little time
-SHORTEST = 1e-30  # a norm below counts as this, so that a zero vector's cosine is 0 and not NaN
+SHORTEST = 1e-30  # a norm below is that of a zero vector, whose cosine is 0 and not NaN
 
 COARSE_GROUP = 32  # a coarse search keeps or drops this many consecutive keys together
 COARSE_FACTOR = 4  # groups kept for each result
@@ -37,10 +37,15 @@ class Search:
 
 def sim_topk_reference(queries: Tensor, k: int, search: Search) -> tuple[Tensor, Tensor]:
     """See `memkit_kernels.sim_topk.sim_topk`."""
+    find = _through if search.coarse is None else _coarsely
+    if search.within is None and 0 < len(queries) <= QUERIES_PER_BLOCK and len(search.keys) > 0:
+        # One block: to gather it and to spread its results would take longer than to search a small store.
+        rows = torch.arange(len(queries), device=queries.device)
+        scores, indices = find(queries, rows, k, search, 0, len(search.keys))
+        return scores, indices.masked_fill_(scores == -torch.inf, -1)
     dtype = torch.float64 if queries.dtype == torch.float64 else torch.float32
     scores = torch.full((len(queries), k), -torch.inf, dtype=dtype, device=queries.device)
     indices = torch.full((len(queries), k), -1, dtype=torch.int64, device=queries.device)
-    find = _through if search.coarse is None else _coarsely
     for rows, start, stop in _runs(len(queries), search):  # none is empty
         for some in rows.split(QUERIES_PER_BLOCK):
             scores[some], indices[some] = find(queries[some], some, k, search, start, stop)
@@ -72,6 +77,10 @@ def _through(queries: Tensor, rows: Tensor, k: int, search: Search, start: int, 
         end = min(at + size, stop)
         block = similarity(queries, search.keys[at:end], search.metric).to(wide)
         _admit(block, *_extras(rows, search, at, end))
+        if at == start:
+            found, columns = best(block, min(k, end - at))
+            scores[:, : found.shape[1]], indices[:, : found.shape[1]] = found, columns + at
+            continue
         better = (block.amax(1) > scores[:, -1]).nonzero().flatten()  # of equal scores the earlier stays
         if len(better) == 0:
             continue
@@ -158,15 +167,20 @@ def similarity(queries: Tensor, keys: Tensor, metric: str) -> Tensor:
     wide = torch.float64 if metric == "l2" or keys.dtype == torch.float64 else torch.float32
     q, k = queries.to(wide), keys.to(wide)
     if metric == "cosine":
-        q = q / q.norm(dim=1, keepdim=True).clamp_min(SHORTEST)
+        q = q / divisors(torch.linalg.vector_norm(q, dim=1, keepdim=True))
     products: Tensor = q @ k.T
     if metric == "cosine":
-        products /= torch.linalg.vector_norm(k, dim=1).clamp_min(SHORTEST)
+        products /= divisors(torch.linalg.vector_norm(k, dim=1))
     if metric == "l2":
         # einsum, unlike square().sum(), makes no second copy of the keys
         products = 2 * products - torch.einsum("md,md->m", q, q)[:, None] - torch.einsum("nd,nd->n", k, k)
         products.clamp_max_(0.0)
     return products
+
+
+def divisors(norms: Tensor) -> Tensor:
+    """What a cosine is divided by: infinity for a zero vector, which gives 0, and NaN for one whose squares overflow."""
+    return norms.masked_fill(norms.isinf(), torch.nan).masked_fill(norms < SHORTEST, torch.inf)
 
 
 def coarse_similarity(queries: Tensor, coarse: Int8Keys, start: int, stop: int, metric: str) -> Tensor:
@@ -179,8 +193,8 @@ def coarse_similarity(queries: Tensor, coarse: Int8Keys, start: int, stop: int, 
     products: Tensor = q @ coarse.values[start:stop].float().T
     products *= coarse.steps[start:stop]
     if metric == "cosine":
-        products /= q.norm(dim=1, keepdim=True).clamp_min(SHORTEST)
-        products /= coarse.norms[start:stop].clamp_min(SHORTEST)
+        products /= divisors(torch.linalg.vector_norm(q, dim=1, keepdim=True))
+        products /= divisors(coarse.norms[start:stop])
     if metric == "l2":
         products = 2 * products - coarse.norms[start:stop].square()
     return products
@@ -193,9 +207,11 @@ def best(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """
     if k == scores.shape[1]:
         return scores.sort(dim=1, descending=True, stable=True)
-    # torch.topk leaves open which of equal scores it takes. Where the last place is contested, and only there, the
-    # row is sorted, which takes far longer.
+    # torch.topk leaves open which of equal scores it takes, and in which order. Where the last place is contested, and
+    # only there, the row is sorted, which takes far longer.
     top = scores.topk(k + 1)
+    if not (top.values[:, 1:] == top.values[:, :-1]).any():
+        return top.values[:, :k], top.indices[:, :k]
     last, next_one = top.values[:, k - 1], top.values[:, k]
     contested = (last == next_one) & (last > -torch.inf)
     columns = top.indices[:, :k]

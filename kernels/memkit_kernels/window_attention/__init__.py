@@ -8,13 +8,14 @@ shares a block of queries with something that is not finite; the kernel's are so
 
 from torch import Tensor
 
-from memkit_kernels.backend import Backend, choose
+from memkit_kernels.backend import Backend, choose, undisturbed
 from memkit_kernels.window_attention.mask import KERNEL_DTYPES, MAX_FEATURES, Mask, check_attention, check_values
 from memkit_kernels.window_attention.reference import window_attention_reference
 
 __all__ = ["MAX_FEATURES", "window_attention", "window_attention_reference"]
 
 
+@undisturbed(gradients=True)
 def window_attention(
     q: Tensor,
     k: Tensor,

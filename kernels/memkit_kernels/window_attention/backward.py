@@ -162,8 +162,8 @@ def _d_keys(
     store_rows(dv, place * E, ok, total_v, E, BE)
 
 
-# The first of each fits 99 KB of shared memory and spills nothing at up to 128 features; with dk and dv as accumulators that
-# takes smaller tiles than dq's.
+# The first of each fits 99 KB of shared memory and spills some tens of bytes at most at up to 128 features; with dk and dv as
+# accumulators that takes smaller tiles than dq's.
 _KEY = ["BD", "BE", "CAUSAL", "WINDOWED"]
 _WIDE = choices((16, 16, 4, 1), (32, 32, 8, 1), (64, 32, 8, 1), (32, 64, 8, 1))
 _EXACT = choices((16, 16, 8, 1), (16, 16, 4, 1), (32, 16, 8, 1), (32, 32, 8, 1))

@@ -96,9 +96,9 @@ def _forward(
     tl.store(lse + place, (most + tl.log2(total)) * LN_2, mask=ok)
 
 
-# The first of each fits the 99 KB of shared memory of the smaller GPUs, and spills nothing. `few`: all rows fit one tile of
-# 16, which is a step of decoding. `usual`: a row of features has at most 256 bytes. `wide`: more. `exact`: float32, which has
-# no matrix unit, so that whole rows are in registers.
+# The first of each fits the 99 KB of shared memory of the smaller GPUs, and spills some tens of bytes a thread at most.
+# `few`: all rows fit one tile of 16, which is a step of decoding. `usual`: a row of features has at most 256 bytes. `wide`:
+# more. `exact`: float32, which has no matrix unit, so that whole rows are in registers.
 _KEY = ["BD", "BE", "CAUSAL", "WINDOWED"]
 _FEW = choices((16, 64, 4, 2), (16, 32, 4, 2), (16, 128, 4, 2), (16, 64, 4, 3))
 _USUAL = choices((64, 64, 8, 2), (64, 64, 4, 2), (128, 64, 8, 3), (128, 128, 8, 2))

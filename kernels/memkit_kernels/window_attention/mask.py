@@ -6,6 +6,7 @@ Does not know what is computed from what is seen. Axes: B batch, T queries, S ke
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isfinite
 from typing import get_args
 
 import torch
@@ -84,7 +85,10 @@ def check_attention(q: Tensor, k: Tensor, cu_seqlens: Tensor | None, scale: floa
         raise ValueError(f"backend must be one of {get_args(Backend)}, not {backend!r}")
     if cu_seqlens is not None:
         _check_packed(q, k, cu_seqlens)
-    return features**-0.5 if scale is None else float(scale)
+    factor = features**-0.5 if scale is None else float(scale)
+    if not isfinite(factor):
+        raise ValueError(f"scale must be finite, not {scale}")
+    return factor
 
 
 def check_values(k: Tensor, v: Tensor) -> None:

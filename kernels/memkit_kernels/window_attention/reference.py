@@ -13,8 +13,8 @@ from torch import Tensor
 
 from memkit_kernels.window_attention.mask import Mask, sequences
 
-QUERIES_PER_BLOCK = 256
-SCORES_PER_BLOCK = 2**22  # 16 MB in float32
+QUERIES_PER_BLOCK = 128
+SCORES_PER_BLOCK = 2**20  # 4 MB in float32
 Span = tuple[int, int]
 
 
@@ -57,9 +57,20 @@ def blocks(q: Tensor, k: Tensor, mask: Mask, scale: float) -> Iterator[Block]:
         columns = pick(torch.arange(s, device=q.device), spans, 0)
         seen = mask.seen(torch.arange(top + s - t, end + s - t, device=q.device), columns)
         block = q[:, top:end].to(wide).unflatten(2, (g, h // g)).permute(0, 2, 3, 1, 4)  # [B, G, R, t, D]
-        products = block.flatten(2, 3) @ pick(keys, spans, 3)
-        scores = (products * scale).unflatten(2, (h // g, end - top)).masked_fill(~seen, -torch.inf)
+        scores = (block.flatten(2, 3) @ pick(keys, spans, 3)).mul_(scale).unflatten(2, (h // g, end - top))
+        hidden = (~seen).any(0).nonzero()
+        if len(hidden):
+            edge = slice(int(hidden[0]), int(hidden[-1]) + 1)  # all queries of the block see what is not in it
+            scores[..., edge].masked_fill_(~seen[:, edge], -torch.inf)
         yield Block(rows=slice(top, end), spans=spans, seen=seen, scores=scores)
+
+
+def largest(scores: Tensor) -> Tensor:
+    """Of each row, what to take off before exp, so that this does not overflow; 0 where that is infinite or nothing."""
+    if not scores.shape[-1]:
+        return scores.new_zeros(scores.shape[:-1])
+    top = scores.detach().amax(-1)
+    return top.masked_fill(top.isinf(), 0.0)
 
 
 def accumulator(dtype: torch.dtype) -> torch.dtype:
@@ -83,13 +94,16 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask, scale: float) -> tuple[
     outs = [q[:, :0, :, :1].to(wide).expand(-1, -1, -1, v.shape[3])]  # of q, so that no queries also have a gradient
     lses = [q[:, :0, :, 0].to(wide)]
     for block in blocks(q, k, mask, scale):
-        lse = block.scores.logsumexp(-1)  # [B, G, R, t]
-        weights = (block.scores - lse.masked_fill(lse == -torch.inf, 0.0)[..., None]).exp().flatten(2, 3)
+        top = largest(block.scores)  # [B, G, R, t]
+        weights = block.scores.sub_(top[..., None]).exp_()
+        total = weights.sum(-1)
+        weights, lse = weights.flatten(2, 3), total.log() + top
         out = weights @ pick(values, block.spans, 2)  # [B, G, R * t, E]
         if clean is not None:  # 0 times NaN is NaN, but a key that is not seen must not matter
             seen = block.seen.to(wide).repeat(weights.shape[2] // len(block.seen), 1)
             touched = seen @ pick(~finite, block.spans, 2).to(wide) > 0
             out = torch.where(touched, out, weights @ pick(clean, block.spans, 2))
-        outs.append(out.unflatten(2, lse.shape[2:]).permute(0, 3, 1, 2, 4).flatten(2, 3))
+        out = out.unflatten(2, lse.shape[2:]) / total.masked_fill(total == 0, 1.0)[..., None]
+        outs.append(out.permute(0, 3, 1, 2, 4).flatten(2, 3))
         lses.append(lse.permute(0, 3, 1, 2).flatten(2, 3))
     return torch.cat(outs, 1).to(q.dtype), torch.cat(lses, 1)

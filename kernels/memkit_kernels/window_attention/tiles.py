@@ -173,11 +173,12 @@ def bounds(cu_seqlens: Tensor | None, tokens: int) -> tuple[Tensor | None, Tenso
     """`first` and `end` of each packed token, int32. The host does not wait for cu_seqlens."""
     if cu_seqlens is None:
         return None, None
-    first, end = torch.empty((2, tokens), dtype=torch.int32, device=cu_seqlens.device)
+    room = triton.cdiv(tokens, 4) * 4  # `end` begins at 16 bytes as well: else some lengths compile anew
+    first, end = torch.empty((2, room), dtype=torch.int32, device=cu_seqlens.device)[:, :tokens]
     if tokens:  # an empty grid cannot be launched
         with torch.cuda.device_of(cu_seqlens):
             _bounds[(triton.cdiv(tokens, 256),)](
-                cu_seqlens.contiguous(), first, end, len(cu_seqlens) - 1, tokens, BLOCK=256
+                cu_seqlens.contiguous(), first, end, len(cu_seqlens) - 1, tokens, BLOCK=256, enable_fp_fusion=FUSED
             )
     return first, end
 

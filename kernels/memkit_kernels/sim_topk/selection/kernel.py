@@ -44,7 +44,7 @@ def _merged(best, packed, K: tl.constexpr):
     sorted if no candidate is better than the last of the list. Compared, not subtracted: that overflows.
     """
     if tl.max(packed) > tl.min(best):
-        fresh = tl.flip(tl.topk(packed, K))
+        fresh = tl.flip(tl.topk(packed, K), 0)  # Triton 3.6 has no default axis
         best = tl.bitonic_merge(tl.maximum(best, fresh), descending=True)
     return best
 
