@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import wraps
 from importlib.util import find_spec
+from inspect import signature
 from typing import Literal, ParamSpec, TypeVar
 
 import torch
@@ -65,13 +66,20 @@ def choose(
     return _chosen(operation, "torch", obstacle)
 
 
-def undisturbed(*, gradients: bool) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
+def undisturbed(
+    *, tensors: int, gradients: bool
+) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
     """For an operation's function: `torch.autocast` around a call, which would cut its float32 products to 16 bits, has no
-    effect on it, and without `gradients` none flow."""
+    effect on it, and without `gradients` none flow. TypeError unless its first `tensors` arguments are tensors, or None."""
 
     def guard(operation: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+        names = list(signature(operation).parameters)[:tensors]
+
         @wraps(operation)
         def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+            for name, given in (*zip(names, args, strict=False), *((name, kwargs.get(name)) for name in names)):
+                if given is not None and not isinstance(given, torch.Tensor):
+                    raise TypeError(f"{name} must be a tensor, not {type(given).__name__}; torch.as_tensor makes one")
             with ExitStack() as stack:
                 if not gradients:
                     stack.enter_context(torch.no_grad())

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+import numpy as np
 import pytest
 import torch
 
@@ -95,6 +96,16 @@ def test_autocast_around_a_call_does_not_cut_its_float32_products(operation: str
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = CALLS[operation]()
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("given", [[[1.0]], np.ones((1, 1), np.float32)], ids=["a list", "an array"])
+def test_what_is_no_tensor_is_refused_by_its_name(given: object) -> None:
+    keys = torch.ones(1, 1)
+    for call in (lambda: sim_topk(given, keys, 1), lambda: sim_topk(keys, keys=given, k=1)):
+        with pytest.raises(TypeError, match=r"(queries|keys) must be a tensor, not (list|ndarray)"):
+            call()
+    with pytest.raises(TypeError, match="weight must be a tensor"):
+        linear_surprisal(keys, given, torch.zeros(1, dtype=torch.int64))
 
 
 def test_no_gradient_flows_where_the_contract_says_so() -> None:

@@ -20,7 +20,7 @@ DTYPES = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64}
 INTEGERS = (torch.int32, torch.int64)
 
 
-@undisturbed(gradients=False)
+@undisturbed(tensors=2, gradients=False)
 def boundary_refine(
     keys: Tensor,
     boundaries: Tensor,

@@ -13,7 +13,7 @@ from memkit_kernels.window_attention.mask import KERNEL_DTYPES, Mask, check_atte
 __all__ = ["column_mass", "column_mass_reference"]
 
 
-@undisturbed(gradients=False)
+@undisturbed(tensors=3, gradients=False)
 def column_mass(
     q: Tensor,
     k: Tensor,

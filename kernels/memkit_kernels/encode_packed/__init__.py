@@ -21,7 +21,7 @@ MAX_FEATURES = 16_384  # a token's features live in one program's registers
 KERNEL_DTYPES = frozenset({torch.float16, torch.bfloat16, torch.float32})
 
 
-@undisturbed(gradients=False)
+@undisturbed(tensors=2, gradients=False)
 def encode_packed(
     tokens: Tensor,
     cu_seqlens: Tensor,

@@ -21,7 +21,7 @@ DTYPES = KERNEL_DTYPES | {torch.float64}
 INTEGERS = (torch.int32, torch.int64)
 
 
-@undisturbed(gradients=True)
+@undisturbed(tensors=4, gradients=True)
 def gather_attention(
     q: Tensor,
     k: Tensor,

@@ -49,7 +49,7 @@ def gather_rerotate(
 ) -> tuple[Tensor, Tensor]: ...
 
 
-@undisturbed(gradients=True)
+@undisturbed(tensors=4, gradients=True)
 def gather_rerotate(
     keys: Tensor,
     index: Tensor,

@@ -24,7 +24,7 @@ KERNEL_DTYPES = frozenset({torch.float16, torch.bfloat16, torch.float32})
 DTYPES = KERNEL_DTYPES | {torch.float64}
 
 
-@undisturbed(gradients=True)
+@undisturbed(tensors=3, gradients=True)
 def linear_surprisal(
     x: Tensor,
     weight: Tensor,

@@ -19,7 +19,7 @@ KERNEL_DTYPES = frozenset({torch.float16, torch.bfloat16, torch.float32})
 DTYPES = KERNEL_DTYPES | {torch.float64}
 
 
-@undisturbed(gradients=True)
+@undisturbed(tensors=0, gradients=True)
 def merge_attention(
     outs: Sequence[Tensor] | Tensor,
     lses: Sequence[Tensor] | Tensor,

@@ -49,7 +49,7 @@ def pool_embeddings(
 ) -> Tensor | Int8Keys: ...
 
 
-@undisturbed(gradients=False)
+@undisturbed(tensors=2, gradients=False)
 def pool_embeddings(
     hidden: Tensor,
     cu_seqlens: Tensor,

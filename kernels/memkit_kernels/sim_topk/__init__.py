@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 
-@undisturbed(gradients=False)
+@undisturbed(tensors=2, gradients=False)
 def sim_topk(
     queries: Tensor,
     keys: Tensor,

@@ -41,7 +41,7 @@ class Int8Keys:
         return len(self.values)
 
 
-@undisturbed(gradients=False)
+@undisturbed(tensors=1, gradients=False)
 def quantise(keys: Tensor) -> Int8Keys:
     """The keys `[N, D]`, of any float dtype, rounded half to even to a 127th of each row's largest magnitude.
 

@@ -15,7 +15,7 @@ from memkit_kernels.window_attention.reference import window_attention_reference
 __all__ = ["MAX_FEATURES", "window_attention", "window_attention_reference"]
 
 
-@undisturbed(gradients=True)
+@undisturbed(tensors=3, gradients=True)
 def window_attention(
     q: Tensor,
     k: Tensor,
