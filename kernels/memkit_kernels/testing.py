@@ -3,11 +3,13 @@
 Does not know pytest.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 ODD_SIZES = (1, 15, 63, 65, 100)  # below, above and between the powers of two that tiles are made of
 
@@ -62,3 +64,20 @@ def poisoned_memory() -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(was, warn_only=warned)
         torch.utils.deterministic.fill_uninitialized_memory = fill
+
+
+class Largest(TorchDispatchMode):
+    """A context: the most bytes of any one tensor that torch made inside it."""
+
+    nbytes = 0
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: Sequence[object] = (),
+        kwargs: dict[str, object] | None = None,
+    ) -> object:
+        result = func(*args, **(kwargs or {}))
+        self.nbytes = max([self.nbytes, *(leaf.nbytes for leaf in tree_leaves(result) if isinstance(leaf, Tensor))])
+        return result

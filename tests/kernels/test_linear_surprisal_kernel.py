@@ -10,15 +10,13 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from memkit_kernels import linear_surprisal
 from memkit_kernels.backend import BackendUnavailable, interpreted, report
 from memkit_kernels.linear_surprisal import Surprisals, Want
 from memkit_kernels.linear_surprisal.kernel import FEW, evenly, linear_surprisal_triton, warm
 from memkit_kernels.linear_surprisal.reference import Head
-from memkit_kernels.testing import assert_close, surrounded
+from memkit_kernels.testing import Largest, assert_close, surrounded
 
 ALL: tuple[Want, ...] = ("surprisal", "entropy", "varentropy", "lse", "top1")
 FLOATS = ALL[:4]
@@ -220,17 +218,6 @@ def test_gradients_behind_the_kernel_are_those_of_the_definition(device: torch.d
         sides.append((x.grad, weight.grad))
     for found, defined in zip(*sides, strict=True):
         assert_close(found, defined, dtype=torch.float32)
-
-
-class Largest(TorchDispatchMode):
-    """The most bytes of any tensor that torch was asked for inside the block."""
-
-    nbytes = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        self.nbytes = max([self.nbytes, *(leaf.nbytes for leaf in tree_leaves(result) if isinstance(leaf, Tensor))])
-        return result
 
 
 def test_the_logits_are_never_stored(device: torch.device) -> None:

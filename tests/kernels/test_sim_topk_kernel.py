@@ -12,16 +12,14 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from memkit_kernels import sim_topk
-from memkit_kernels.backend import BackendUnavailable, interpreted, report
+from memkit_kernels.backend import interpreted, report
 from memkit_kernels.sim_topk import Metric, kernel, pack_mask
 from memkit_kernels.sim_topk.kernel import sim_topk_triton
 from memkit_kernels.sim_topk.maxima.kernel import CONFIGS
 from memkit_kernels.sim_topk.reference import Search, similarity
-from memkit_kernels.testing import assert_close, surrounded
+from memkit_kernels.testing import Largest, assert_close, surrounded
 
 INF = torch.inf
 Found = tuple[Tensor, Tensor]
@@ -240,17 +238,6 @@ def test_two_runs_are_bit_equal(device: torch.device) -> None:
     assert_equal(first, second)
 
 
-class Largest(TorchDispatchMode):
-    """The most bytes of any tensor that torch was asked for inside the block."""
-
-    nbytes = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        self.nbytes = max([self.nbytes, *(leaf.nbytes for leaf in tree_leaves(result) if isinstance(leaf, Tensor))])
-        return result
-
-
 def test_the_scores_are_never_stored(device: torch.device) -> None:
     queries, keys = torch.ones(4, 1, device=device), torch.ones(4000, 1, device=device)
     with Largest() as largest:
@@ -274,10 +261,3 @@ def test_canary_the_interpreter_still_computes_bfloat16_products_wrongly() -> No
     product[(1,)](left, right, out, SIZE=16)
     with pytest.raises(AssertionError, match="of the RMS"):
         assert_close(out, left.float() @ right.float(), dtype=torch.bfloat16)
-
-
-@pytest.mark.skipif(not interpreted(), reason="a GPU computes it rightly")
-def test_bfloat16_in_the_interpreter_is_refused_and_not_computed_wrongly() -> None:
-    x = torch.ones(1, 1, dtype=torch.bfloat16)
-    with pytest.raises(BackendUnavailable, match="interpreter computes bfloat16 products wrongly"):
-        sim_topk(x, x, 1, backend="triton")

@@ -8,12 +8,10 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from memkit_kernels import window_attention
 from memkit_kernels.backend import interpreted, report
-from memkit_kernels.testing import assert_close, surrounded
+from memkit_kernels.testing import Largest, assert_close, surrounded
 from memkit_kernels.window_attention.backward import _D_KEYS, _D_QUERIES
 from memkit_kernels.window_attention.kernel import _FORWARD
 from memkit_kernels.window_attention.mask import Mask
@@ -213,17 +211,6 @@ def test_two_runs_are_bit_equal(device: torch.device) -> None:
     first, second = (of_kernel(tensors, window=11, sinks=2) for _ in range(2))
     for one, other in zip(first, second, strict=True):
         assert torch.equal(one, other)
-
-
-class Largest(TorchDispatchMode):
-    """The most bytes of any tensor that torch was asked for inside the block."""
-
-    nbytes = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        self.nbytes = max([self.nbytes, *(leaf.nbytes for leaf in tree_leaves(result) if isinstance(leaf, Tensor))])
-        return result
 
 
 def test_the_scores_are_never_stored(device: torch.device) -> None:
