@@ -24,8 +24,8 @@ def warmup(
 
     Afterwards a call in one of the `dtypes`, at whatever lengths, compiles little or nothing and tunes nothing: what is
     left is what a call fixes besides its lengths, such as another number of features. Compiled kernels and tuned choices
-    are kept on disk by Triton, so that the next process takes a tenth of the time or less (linear_surprisal's choices from
-    Hopper on are not: it tunes again, compiling nothing). `device` is the current CUDA device if
+    are kept on disk by Triton for the next process (linear_surprisal's choices from Hopper on are not: it tunes again,
+    compiling nothing). `device` is the current CUDA device if
     None. An operation that takes none of the `dtypes` is warmed in float32 (`ppr`, whose scores need it).
 
     ValueError for a name that is no operation and for `dtypes` that are not a list of at least one; BackendUnavailable

@@ -31,11 +31,11 @@ except ImportError as error:
         'local embedding models need the extra "local" of agentic-memkit (sentence-transformers, torch)'
     ) from error
 
-# On a CPU the activations of a batch should fit its cache. Where the model pads: texts sorted by tokens, in batches of so many,
-# make MiniLM 1.17 times as fast on LoCoMo turns as batches of 32 sorted by characters (and batches of 64 0.8 times).
+# On a CPU the activations of a batch should fit its cache. Where the model pads, texts are sorted by tokens, and so many
+# tokens are a batch.
 CPU_TOKENS = 1024
 # Where it does not pad, the encoder cuts its work to the cache by itself. This is how long a cancelled call goes on, about
-# half a second of MiniLM on two cores.
+# a second of MiniLM on two cores.
 PACKED_CPU_TOKENS = 8192
 TOKENISED = 8192  # texts whose tokens are held at once
 

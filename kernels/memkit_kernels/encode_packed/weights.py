@@ -136,7 +136,7 @@ class EncoderWeights:
         )
 
     def laid_out(self) -> EncoderWeights:
-        """The same with the layers' matrices also in oneDNN's layout: a tenth faster and more on an x86 CPU, and as much
+        """The same with the layers' matrices also in oneDNN's layout: faster on an x86 CPU, and as much
         memory again. Unchanged unless they are float32 on a CPU and this torch has oneDNN."""
         if self.words.device.type != "cpu" or self.words.dtype != torch.float32 or not has_onednn():
             return self
